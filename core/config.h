@@ -1,0 +1,88 @@
+/*
+ * core/config.h — the configuration in force, as plain data.
+ *
+ * server/config.c fills it from the file and the command line and checks it; after boot it is
+ * constant and any thread may read it. configs/default.conf says for each key its unit, range
+ * and reason; the defaults are written once, in server/config.c's table.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What happens to a message for a receiver whose output queue is full (protocol §4.20). */
+enum slow_consumer {
+    SLOW_DROP_NEW = 0, /* the new message is dropped */
+    SLOW_DROP_OLD,     /* the oldest queued messages are dropped to make room */
+    SLOW_DISCONNECT,   /* the receiver is closed */
+};
+
+enum log_level { LOG_LEVEL_ERROR = 0, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+#define CONFIG_AUTO (-1) /* threads.*: chosen from the number of cores */
+
+/* One name with a number that firmware knows in advance. */
+struct config_pin {
+    char *name;
+    uint32_t id;
+};
+
+/* One broker instance: an isolated world of topics and peers behind one URL path. */
+struct config_instance {
+    char *path; /* begins with '/' */
+    struct config_pin *topics;
+    uint32_t topic_count;
+    struct config_pin *subtopics;
+    uint32_t subtopic_count;
+};
+
+/* One address to listen at. */
+struct config_listener {
+    char *url;     /* as written: "tcp://[::1]:8080" */
+    char *host;    /* without brackets; "*" for any */
+    uint16_t port; /* 0: the kernel chooses */
+    bool tls;
+};
+
+struct config_limits {
+    uint32_t connection_count_max;  /* in all */
+    uint32_t handshake_count_max;   /* connections that have not had their Connack */
+    uint32_t handshake_timeout_ms;  /* from accept to Connect */
+    uint32_t topics_per_client_max; /* names a client created or subscribed to and still holds */
+    uint32_t topics_per_instance_max;
+    uint32_t topics_max; /* over all instances */
+    uint32_t subscriptions_per_client_max;
+    uint32_t subscriptions_per_instance_max;
+    uint32_t subscriptions_max;
+    uint32_t observations_per_client_max;
+    uint32_t
+        subtopics_per_instance_max; /* names live for ever: the broker cannot know who uses one */
+    uint32_t frame_bytes_max;       /* largest frame a client may send, header included */
+    uint32_t name_bytes_max;        /* topic and sub-topic names */
+    uint32_t queue_bytes_max;       /* output waiting for one connection */
+    enum slow_consumer slow_consumer;
+    uint64_t memory_bytes_max; /* everything the broker allocates; 0: half the machine's */
+};
+
+struct config {
+    struct config_listener *listeners;
+    uint32_t listener_count;
+    struct config_instance *instances;
+    uint32_t instance_count;
+
+    int32_t io_thread_count;     /* 1..64 once resolved */
+    int32_t router_thread_count; /* 0: shards run inside the I/O threads */
+    uint32_t lane_slot_count;    /* power of two */
+    uint32_t recv_buffer_count;  /* per I/O thread, power of two */
+    uint32_t recv_buffer_bytes;
+    uint32_t spin_us; /* look at the lanes this long before sleeping; 0: sleep at once */
+
+    struct config_limits limits;
+
+    uint32_t keepalive_idle_ms;   /* silence after which the broker pings */
+    uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */
+    uint32_t drain_timeout_ms;    /* from SIGTERM to exit, at most */
+
+    enum log_level log_level;
+    char *data_dir; /* the stats socket lives here */
+};

@@ -1,0 +1,44 @@
+/*
+ * core/limits.h — every bound that is built in, each with its reason.
+ *
+ * What an operator may want to change is in the configuration instead (core/config.h); these are
+ * the bounds of the machinery, and the ceilings of the configurable ones.
+ */
+#pragma once
+
+#include <assert.h>
+#include <stdint.h>
+
+#include "client/smq_wire.h"
+
+/* -- actors -- */
+#define LIMIT_IO_ACTORS      64u /* a topic's mask of I/O actors is one u64 */
+#define LIMIT_SHARDS         64u /* as many as I/O actors when inline */
+#define LIMIT_ACTORS         (LIMIT_IO_ACTORS + LIMIT_SHARDS + 2u) /* and control, and one spare */
+#define LIMIT_INSTANCES      64u /* broker paths; each shard keeps a table per instance */
+#define LIMIT_LISTENERS      32u
+#define LIMIT_LISTEN_BACKLOG 4096 /* a reconnect storm; the kernel caps it at somaxconn */
+
+/* -- lanes -- */
+#define LIMIT_LANE_SLOTS_MIN 64u
+#define LIMIT_LANE_SLOTS_MAX 65536u
+#define LIMIT_LANE_BATCH     256u /* envelopes taken from one lane before looking at the next */
+
+/* -- connections -- */
+#define LIMIT_CONNS_PER_IO     (1u << 20) /* handle: 20 bits of slot */
+#define LIMIT_CONN_CHUNK       64u        /* slots allocated and given back together */
+#define LIMIT_HTTP_HEAD_BYTES  4096u      /* a bootstrap request; devices send about 100 */
+#define LIMIT_HELD_PER_CLIENT  65535u     /* ids one client may hold: its count is a u16 */
+#define LIMIT_REASON_BYTES     120u       /* text in a Disconnect or a refused Connack */
+#define LIMIT_LINGER_BYTES_MAX (1u << 20) /* read and thrown away after we said goodbye */
+
+/* -- one turn of the I/O loop -- */
+#define LIMIT_TURN_CQES          4096u  /* completions handled before the lanes get a look */
+#define LIMIT_TURN_CONN_BYTES    65536u /* one connection's share of a turn's receive buffers */
+#define LIMIT_SEND_SEGMENTS      16u    /* iovecs in one send; merging beyond that gains nothing */
+#define LIMIT_SHARE_BYTES_MIN    1024u /* from here a reference is cheaper than a copy (measured) */
+#define LIMIT_QUEUE_CONTROL_ROOM 65536u /* over queue_bytes, for acks; beyond: disconnect */
+
+static_assert(LIMIT_IO_ACTORS <= 64, "an I/O actor's mask is one u64");
+static_assert(LIMIT_HTTP_HEAD_BYTES >= 1024, "browsers send about 700 bytes of headers");
+static_assert((LIMIT_CONN_CHUNK & (LIMIT_CONN_CHUNK - 1)) == 0, "slot / chunk is a shift");
