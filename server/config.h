@@ -1,0 +1,58 @@
+/*
+ * server/config.h — from a file and a command line to the configuration in force.
+ *
+ *      defaults (config_keys.c)  <--  --config FILE  <--  --data-dir, --listen, --set
+ *
+ * Later ones win. Everything is checked here, once: what config_load accepts, the rest of the
+ * server need not doubt. Errors are values: a text that begins with where the mistake is
+ * ("FILE:LINE: " or "--set: "), says what is wrong and what would be right.
+ *
+ * Thread: only main(), before the other threads start. Afterwards struct config is constant.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/config.h"
+#include "core/must.h"
+#include "server/options.h"
+
+#define CONFIG_ERROR_BYTES 1024u
+
+struct config_error {
+    char text[CONFIG_ERROR_BYTES]; /* one line, without a newline */
+};
+
+/**
+ * Fill @config from the defaults, options->config_path when there is one, and the options.
+ *
+ * Owns:    @config owns its strings and arrays afterwards; config_deinit frees them.
+ * Threads: threads.io and threads.router may still be CONFIG_AUTO: see config_resolve_threads.
+ * Returns: false with error->text set; @config needs no deinit then.
+ */
+MUST_CHECK bool config_load(struct config *config, const struct options *options,
+                            struct config_error *error);
+
+void config_deinit(struct config *config);
+
+/* Cores this process may run on: the affinity mask, not the machine. At least 1. */
+uint32_t config_core_count(void);
+
+/* Replace CONFIG_AUTO in threads.* by what suits @core_count cores (the table is in config.c). */
+void config_resolve_threads(struct config *config, uint32_t core_count);
+
+/**
+ * How many connections the kernel will let @config's I/O threads hold: each keeps its
+ * connections in a descriptor table of its own, which is bounded by RLIMIT_NOFILE.
+ *
+ * @descriptor_limit: the soft RLIMIT_NOFILE that the I/O threads will see.
+ * Returns: at most limits.connections. Threads must be resolved.
+ */
+uint64_t config_connection_room(const struct config *config, uint64_t descriptor_limit);
+
+/**
+ * Write @config as a complete file that config_load reads back to the same values, each key with
+ * its reason, range and default. Of the defaults this is, byte for byte, configs/default.conf.
+ */
+void config_print(const struct config *config, FILE *out);

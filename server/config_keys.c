@@ -1,0 +1,659 @@
+/*
+ * server/config_keys.c — the table of scalar keys, and what can be made of a row.
+ *
+ * The order here is the order of configs/default.conf. A new key is one row; afterwards
+ * regenerate that file (`build/smqd --print-config > configs/default.conf`), a test compares them.
+ */
+#include "server/config_keys.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+
+#define KIB INT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+#define FIELD(member)                                                                              \
+    .offset = offsetof(struct config, member), .width_bytes = sizeof(((struct config *)0)->member)
+#define RANGE(low, high, initial) .value_min = (low), .value_max = (high), .fallback = (initial)
+
+/* The most connections that LIMIT_IO_ACTORS I/O actors can name. */
+#define CONNECTIONS_MAX ((int64_t)LIMIT_IO_ACTORS * LIMIT_CONNS_PER_IO)
+/* Names and members are counted in u32; a few hundred million would not fit any machine's memory.
+ */
+#define NAMES_MAX INT64_C(100000000)
+#define DAY_MS    INT64_C(86400000)
+
+static const char *const slow_consumer_words[] = {
+    [SLOW_DROP_NEW] = "drop_new",
+    [SLOW_DROP_OLD] = "drop_old",
+    [SLOW_DISCONNECT] = "disconnect",
+    NULL,
+};
+
+static const char *const log_level_words[] = {
+    [LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARNING] = "warning",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+    NULL,
+};
+
+const struct config_section config_sections[] = {
+    {"threads", "How the work is spread over the machine's cores."},
+    {"receive", "The receive buffers an I/O thread shares among all its connections. A quiet "
+                "connection owns none, so these figures do not grow with connections."},
+    {"limits", "Bounds that keep one client, one application or one bad day from taking the "
+               "machine. What bites is refused with an answer, and counted (smq stats)."},
+    {"keepalive", "Finding connections whose other end is gone without a word."},
+    {"log", "Lines on stderr, one per event."},
+    {"", "The rest."},
+};
+const uint32_t config_section_count = COUNT_OF(config_sections);
+
+const struct config_key config_keys[] = {
+    {
+        "threads.io",
+        KEY_THREADS,
+        "threads",
+        FIELD(io_thread_count),
+        RANGE(1, LIMIT_IO_ACTORS, CONFIG_AUTO),
+        .why = "Threads that talk to the network. auto: one on 1 to 3 cores, because a second one "
+               "costs more in wake-ups there than it brings; on more, the cores that the router "
+               "threads leave. Each has a descriptor table of its own, so more of them also carry "
+               "more connections where the descriptor limit is small.",
+    },
+    {
+        "threads.router",
+        KEY_THREADS,
+        "threads",
+        FIELD(router_thread_count),
+        RANGE(0, LIMIT_SHARDS, CONFIG_AUTO),
+        .why = "Threads that own the topics. 0: routing happens inside the I/O threads. auto: 0 on "
+               "1 to 3 cores, else about one for three I/O threads.",
+    },
+    {
+        "threads.lane_slots",
+        KEY_POWER_OF_TWO,
+        "envelopes",
+        FIELD(lane_slot_count),
+        RANGE(LIMIT_LANE_SLOTS_MIN, LIMIT_LANE_SLOTS_MAX, 1024),
+        .why = "Room of the lane between two threads, 64 bytes a slot. A full lane makes an I/O "
+               "thread stop reading for a moment; 1024 covers a full turn and still fits the L2 "
+               "cache.",
+    },
+    {
+        "threads.spin",
+        KEY_TIME,
+        "us",
+        FIELD(spin_us),
+        RANGE(0, 10000, 0),
+        .why = "How long a thread keeps looking at its lanes before it sleeps. 100us halves the "
+               "latency of a quiet broker and triples its CPU use, so: off.",
+    },
+    {
+        "receive.buffers",
+        KEY_POWER_OF_TWO,
+        "buffers",
+        FIELD(recv_buffer_count),
+        RANGE(8, 32768, 128),
+        .why = "Buffers of each I/O thread. When all are in use, reading waits for the next turn.",
+    },
+    {
+        "receive.buffer_bytes",
+        KEY_BYTES,
+        "bytes",
+        FIELD(recv_buffer_bytes),
+        RANGE(1 * KIB, 64 * KIB, 8 * KIB),
+        .why = "Size of each. From 2K to 64K no difference in speed was measured; a frame may span "
+               "several.",
+    },
+    {
+        "limits.connections",
+        KEY_COUNT,
+        "connections",
+        FIELD(limits.connection_count_max),
+        RANGE(1, CONNECTIONS_MAX, 200000),
+        .why = "Connections in all. The kernel's bound comes first on many machines: each I/O "
+               "thread holds at most RLIMIT_NOFILE connections (ulimit -n, LimitNOFILE=); "
+               "--check-config says what that allows here.",
+    },
+    {
+        "limits.handshakes",
+        KEY_COUNT,
+        "connections",
+        FIELD(limits.handshake_count_max),
+        RANGE(1, CONNECTIONS_MAX, 5000),
+        .why = "Connections that have not been accepted by a Connack yet. Half-open ones are the "
+               "cheap way to attack a broker, and a reconnect storm looks alike; beyond this, new "
+               "ones are turned away at once (Connack 2) and come back later.",
+    },
+    {
+        "limits.handshake_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(limits.handshake_timeout_ms),
+        RANGE(50, DAY_MS, 4000),
+        .why = "Time from accept to Connect. 4 s is what SMQ clients expect.",
+    },
+    {
+        "limits.topics_per_client",
+        KEY_COUNT,
+        "topics",
+        FIELD(limits.topics_per_client_max),
+        RANGE(1, LIMIT_HELD_PER_CLIENT, 1000),
+        .why = "Topic names one client may hold. Devices hold a handful; a client that goes on "
+               "creating names is broken or hostile.",
+    },
+    {
+        "limits.topics_per_instance",
+        KEY_COUNT,
+        "topics",
+        FIELD(limits.topics_per_instance_max),
+        RANGE(1, NAMES_MAX, 1000000),
+        .why = "Topic names in one instance, so that one application leaves room for the others.",
+    },
+    {
+        "limits.topics",
+        KEY_COUNT,
+        "topics",
+        FIELD(limits.topics_max),
+        RANGE(1, NAMES_MAX, 2000000),
+        .why = "Topic names in all instances together.",
+    },
+    {
+        "limits.subscriptions_per_client",
+        KEY_COUNT,
+        "subscriptions",
+        FIELD(limits.subscriptions_per_client_max),
+        RANGE(1, LIMIT_HELD_PER_CLIENT, 1000),
+        .why = "Topics one client may be subscribed to.",
+    },
+    {
+        "limits.subscriptions_per_instance",
+        KEY_COUNT,
+        "subscriptions",
+        FIELD(limits.subscriptions_per_instance_max),
+        RANGE(1, NAMES_MAX, 1000000),
+        .why = "Subscriptions in one instance.",
+    },
+    {
+        "limits.subscriptions",
+        KEY_COUNT,
+        "subscriptions",
+        FIELD(limits.subscriptions_max),
+        RANGE(1, NAMES_MAX, 2000000),
+        .why = "Subscriptions in all instances together.",
+    },
+    {
+        "limits.observations_per_client",
+        KEY_COUNT,
+        "observations",
+        FIELD(limits.observations_per_client_max),
+        RANGE(0, LIMIT_HELD_PER_CLIENT, 1000),
+        .why = "Topics and clients one client may observe. Each coming and going costs a message "
+               "to every observer.",
+    },
+    {
+        "limits.subtopics_per_instance",
+        KEY_COUNT,
+        "sub-topics",
+        FIELD(limits.subtopics_per_instance_max),
+        RANGE(0, NAMES_MAX, 10000),
+        .why = "Sub-topic names in one instance. They live until the broker stops, because it "
+               "cannot know who still uses one; applications use dozens.",
+    },
+    {
+        "limits.frame_bytes",
+        KEY_BYTES,
+        "bytes",
+        FIELD(limits.frame_bytes_max),
+        RANGE(1 * KIB, SMQ_FRAME_BYTES_MAX, SMQ_FRAME_BYTES_MAX),
+        .why = "Largest frame a client may send, header included. 65535 is the protocol's own "
+               "limit; where devices are small, a smaller one bounds what a frame can hold up.",
+    },
+    {
+        "limits.name_bytes",
+        KEY_BYTES,
+        "bytes",
+        FIELD(limits.name_bytes_max),
+        RANGE(8, 1 * KIB, 255),
+        .why = "Longest topic or sub-topic name. 255 is far beyond what applications use, and keeps "
+               "the name tables small.",
+    },
+    {
+        "limits.queue_bytes",
+        KEY_BYTES,
+        "bytes",
+        FIELD(limits.queue_bytes_max),
+        RANGE(64 * KIB, 1 * GIB, 256 * KIB),
+        .why = "Output waiting for one connection before it counts as a slow consumer. At least "
+               "one frame of the largest size; 256K rides out a second of a bad radio link at "
+               "2 Mbit/s.",
+    },
+    {
+        "limits.slow_consumer",
+        KEY_CHOICE,
+        "",
+        FIELD(limits.slow_consumer),
+        .fallback = SLOW_DROP_NEW,
+        .choices = slow_consumer_words,
+        .why = "What happens to a message for a slow consumer. drop_new: that message is dropped "
+               "for it; drop_old: the oldest waiting ones are; disconnect: it is closed. Others "
+               "never wait for it.",
+    },
+    {
+        "limits.memory",
+        KEY_BYTES,
+        "bytes",
+        FIELD(limits.memory_bytes_max),
+        RANGE(8 * MIB, 1024 * GIB, 0),
+        .zero_means = "half of the machine's memory",
+        .why = "All that the broker allocates. Near it, new connections are refused and slow "
+               "queues shed. The kernel needs about 4K a connection beside it, hence one half.",
+    },
+    {
+        "keepalive.idle_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(keepalive_idle_ms),
+        RANGE(50, DAY_MS, 300000),
+        .why = "Silence after which the broker pings a client. Clients ping by themselves after "
+               "2 to 20 minutes; 5 keeps most routers' address tables warm.",
+    },
+    {
+        "keepalive.answer_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(keepalive_answer_ms),
+        RANGE(50, DAY_MS, 30000),
+        .why = "Time for any byte to come after that ping before the connection is closed. Radio "
+               "links of sleeping devices need tens of seconds.",
+    },
+    {
+        "log.level",
+        KEY_CHOICE,
+        "",
+        FIELD(log_level),
+        .fallback = LOG_LEVEL_INFO,
+        .choices = log_level_words,
+        .why = "The least important events that are still written. There is no line per message at "
+               "any level.",
+    },
+    {
+        "drain_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(drain_timeout_ms),
+        RANGE(0, 600000, 5000),
+        .why = "From SIGTERM to exit, at most: queued output is sent, then connections are closed "
+               "(clients reconnect). systemd's own patience is 90 s.",
+    },
+    {
+        "data_dir",
+        KEY_TEXT,
+        "",
+        FIELD(data_dir),
+        .fallback_text = "data",
+        .why = "Directory of the statistics socket. Made if missing; relative to where smqd is "
+               "started.",
+    },
+};
+const uint32_t config_key_count = COUNT_OF(config_keys);
+
+/* -- fields -- */
+
+static void *field_of(const struct config_key *key, struct config *config)
+{
+    return (char *)config + key->offset;
+}
+
+static void number_put(const struct config_key *key, struct config *config, int64_t value)
+{
+    must(key->kind != KEY_TEXT);
+    if (key->width_bytes == sizeof(int64_t)) {
+        memcpy(field_of(key, config), &value, sizeof(value));
+    } else {
+        uint32_t narrow = (uint32_t)value; /* CONFIG_AUTO keeps its bits */
+
+        must(key->width_bytes == sizeof(narrow));
+        must(value >= INT32_MIN && value <= UINT32_MAX);
+        memcpy(field_of(key, config), &narrow, sizeof(narrow));
+    }
+}
+
+int64_t config_key_number(const struct config_key *key, const struct config *config)
+{
+    const char *field = (const char *)config + key->offset;
+
+    must(key->kind != KEY_TEXT);
+    if (key->width_bytes == sizeof(int64_t)) {
+        int64_t value;
+
+        memcpy(&value, field, sizeof(value));
+        return value;
+    }
+    if (key->kind == KEY_THREADS) {
+        int32_t value;
+
+        memcpy(&value, field, sizeof(value));
+        return value;
+    }
+    uint32_t value;
+
+    memcpy(&value, field, sizeof(value));
+    return value;
+}
+
+static void text_put(const struct config_key *key, struct config *config, const char *text)
+{
+    char **field = field_of(key, config);
+
+    must(key->kind == KEY_TEXT);
+    free(*field);
+    *field = strdup(text);
+    must(*field); /* at start, before any limit: without these bytes nothing works */
+}
+
+void config_keys_init(struct config *config)
+{
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if (key->kind == KEY_TEXT)
+            text_put(key, config, key->fallback_text);
+        else
+            number_put(key, config, key->fallback);
+    }
+}
+
+void config_keys_deinit(struct config *config)
+{
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].kind != KEY_TEXT)
+            continue;
+        char **field = field_of(&config_keys[i], config);
+
+        free(*field);
+        *field = NULL;
+    }
+}
+
+/* -- names -- */
+
+const struct config_key *config_key_find(const char *name)
+{
+    for (uint32_t i = 0; i < config_key_count; i++)
+        if (strcmp(config_keys[i].name, name) == 0)
+            return &config_keys[i];
+    return NULL;
+}
+
+bool config_key_in_section(const struct config_key *key, const char *section,
+                           const char **short_name)
+{
+    const char *dot = strchr(key->name, '.');
+    size_t section_bytes = dot ? (size_t)(dot - key->name) : 0;
+
+    if (strlen(section) != section_bytes || memcmp(key->name, section, section_bytes) != 0)
+        return false;
+    *short_name = dot ? dot + 1 : key->name;
+    return true;
+}
+
+/* -- values to text -- */
+
+/* 8192 → "8K": the largest suffix that loses nothing. */
+static void format_bytes(int64_t value, char *out, size_t room)
+{
+    if (value != 0 && value % GIB == 0)
+        snprintf(out, room, "%" PRId64 "G", value / GIB);
+    else if (value != 0 && value % MIB == 0)
+        snprintf(out, room, "%" PRId64 "M", value / MIB);
+    else if (value != 0 && value % KIB == 0)
+        snprintf(out, room, "%" PRId64 "K", value / KIB);
+    else
+        snprintf(out, room, "%" PRId64, value);
+}
+
+static void format_number(const struct config_key *key, int64_t value, char *out, size_t room)
+{
+    switch (key->kind) {
+    case KEY_BYTES:
+        format_bytes(value, out, room);
+        return;
+    case KEY_TIME:
+        /* The name of an *_ms key says the unit already. */
+        if (strstr(key->name, "_ms"))
+            snprintf(out, room, "%" PRId64, value);
+        else
+            snprintf(out, room, "%" PRId64 "%s", value, key->unit);
+        return;
+    case KEY_CHOICE:
+        snprintf(out, room, "%s", key->choices[value]);
+        return;
+    case KEY_THREADS:
+        if (value == CONFIG_AUTO) {
+            snprintf(out, room, "auto");
+            return;
+        }
+        snprintf(out, room, "%" PRId64, value);
+        return;
+    case KEY_COUNT:
+    case KEY_POWER_OF_TWO:
+        snprintf(out, room, "%" PRId64, value);
+        return;
+    case KEY_TEXT:
+        break;
+    }
+    must(false && "a text has no number");
+}
+
+void config_key_format(const struct config_key *key, const struct config *config, char *out)
+{
+    if (key->kind == KEY_TEXT) {
+        char *const *field = (char *const *)(const void *)((const char *)config + key->offset);
+
+        snprintf(out, CONFIG_VALUE_BYTES, "%s", *field);
+        return;
+    }
+    format_number(key, config_key_number(key, config), out, CONFIG_VALUE_BYTES);
+}
+
+void config_key_format_fallback(const struct config_key *key, char *out)
+{
+    if (key->kind == KEY_TEXT)
+        snprintf(out, CONFIG_VALUE_BYTES, "%s", key->fallback_text);
+    else
+        format_number(key, key->fallback, out, CONFIG_VALUE_BYTES);
+}
+
+static void format_choices(const struct config_key *key, char *out)
+{
+    size_t used = (size_t)snprintf(out, CONFIG_VALUE_BYTES, "one of");
+
+    for (uint32_t i = 0; key->choices[i]; i++) {
+        must(used < CONFIG_VALUE_BYTES);
+        used += (size_t)snprintf(out + used, CONFIG_VALUE_BYTES - used, "%s %s", i ? "," : "",
+                                 key->choices[i]);
+    }
+}
+
+void config_key_format_range(const struct config_key *key, char *out)
+{
+    char low[32];
+    char high[32];
+
+    if (key->kind == KEY_CHOICE) {
+        format_choices(key, out);
+        return;
+    }
+    if (key->kind == KEY_TEXT) {
+        snprintf(out, CONFIG_VALUE_BYTES, "a path");
+        return;
+    }
+    if (key->kind == KEY_BYTES) {
+        format_bytes(key->value_min, low, sizeof(low));
+        format_bytes(key->value_max, high, sizeof(high));
+    } else {
+        snprintf(low, sizeof(low), "%" PRId64, key->value_min);
+        snprintf(high, sizeof(high), "%" PRId64, key->value_max);
+    }
+    snprintf(out, CONFIG_VALUE_BYTES, "%s..%s %s%s%s%s%s", low, high, key->unit,
+             key->kind == KEY_THREADS ? ", or auto" : "",
+             key->kind == KEY_POWER_OF_TWO ? ", a power of two" : "",
+             key->zero_means ? ", or 0: " : "", key->zero_means ? key->zero_means : "");
+}
+
+/* -- text to values -- */
+
+struct suffix {
+    const char *text;
+    int64_t factor;
+};
+
+static const struct suffix byte_suffixes[] = {{"", 1}, {"K", KIB}, {"M", MIB}, {"G", GIB}};
+static const struct suffix no_suffixes[] = {{"", 1}};
+/* In microseconds; a key in ms divides by 1000 at the end. */
+static const struct suffix time_suffixes[] = {
+    {"us", 1}, {"ms", 1000}, {"s", 1000000}, {"min", 60000000}, {"h", INT64_C(3600000000)},
+};
+
+enum number_result { NUMBER_OK = 0, NUMBER_NOT_A_NUMBER, NUMBER_BAD_SUFFIX, NUMBER_TOO_FINE };
+
+/* Digits, then one of the suffixes. Too large a number becomes INT64_MAX: the range refuses it. */
+static enum number_result parse_number(const char *text, const struct suffix *suffixes,
+                                       uint32_t suffix_count, int64_t *value)
+{
+    char *end = NULL;
+
+    if (!isdigit((unsigned char)text[0]))
+        return NUMBER_NOT_A_NUMBER;
+    errno = 0;
+    long long digits = strtoll(text, &end, 10);
+
+    for (uint32_t i = 0; i < suffix_count; i++) {
+        if (strcasecmp(end, suffixes[i].text) != 0)
+            continue;
+        if (errno == ERANGE || __builtin_mul_overflow(digits, suffixes[i].factor, value))
+            *value = INT64_MAX;
+        return NUMBER_OK;
+    }
+    return NUMBER_BAD_SUFFIX;
+}
+
+static enum number_result parse_time(const struct config_key *key, const char *text, int64_t *value)
+{
+    bool in_ms = strcmp(key->unit, "ms") == 0;
+
+    if (parse_number(text, no_suffixes, COUNT_OF(no_suffixes), value) == NUMBER_OK)
+        return NUMBER_OK;
+
+    enum number_result result = parse_number(text, time_suffixes, COUNT_OF(time_suffixes), value);
+
+    if (result != NUMBER_OK || !in_ms || *value == INT64_MAX)
+        return result;
+    if (*value % 1000 != 0)
+        return NUMBER_TOO_FINE;
+    *value /= 1000;
+    return NUMBER_OK;
+}
+
+static enum number_result parse_value(const struct config_key *key, const char *text,
+                                      int64_t *value)
+{
+    if (key->kind == KEY_TIME)
+        return parse_time(key, text, value);
+    if (key->kind == KEY_BYTES)
+        return parse_number(text, byte_suffixes, COUNT_OF(byte_suffixes), value);
+    return parse_number(text, no_suffixes, COUNT_OF(no_suffixes), value);
+}
+
+static bool refuse(const struct config_key *key, const char *what, char *reason)
+{
+    char range[CONFIG_VALUE_BYTES];
+    char fallback[CONFIG_VALUE_BYTES];
+
+    config_key_format_range(key, range);
+    config_key_format_fallback(key, fallback);
+    snprintf(reason, CONFIG_REASON_BYTES, "%s; write %.150s (default %.60s)", what, range,
+             fallback);
+    return false;
+}
+
+static const char *suffix_help(const struct config_key *key)
+{
+    if (key->kind == KEY_BYTES)
+        return "the size may end in K, M or G only";
+    if (key->kind == KEY_TIME)
+        return "the time may end in us, ms, s, min or h only";
+    return "the number has something behind it";
+}
+
+static bool store_choice(const struct config_key *key, struct config *config, const char *text,
+                         char *reason)
+{
+    for (uint32_t i = 0; key->choices[i]; i++) {
+        if (strcmp(key->choices[i], text) == 0) {
+            number_put(key, config, i);
+            return true;
+        }
+    }
+    return refuse(key, "not one of the words", reason);
+}
+
+static bool store_text(const struct config_key *key, struct config *config, const char *text,
+                       char *reason)
+{
+    if (text[0] == '\0')
+        return refuse(key, "empty", reason);
+    if (strlen(text) >= CONFIG_VALUE_BYTES)
+        return refuse(key, "too long", reason);
+    text_put(key, config, text);
+    return true;
+}
+
+bool config_key_store(const struct config_key *key, struct config *config, const char *text,
+                      char *reason)
+{
+    int64_t value = 0;
+
+    if (key->kind == KEY_TEXT)
+        return store_text(key, config, text, reason);
+    if (key->kind == KEY_CHOICE)
+        return store_choice(key, config, text, reason);
+    if (key->kind == KEY_THREADS && strcmp(text, "auto") == 0) {
+        number_put(key, config, CONFIG_AUTO);
+        return true;
+    }
+
+    switch (parse_value(key, text, &value)) {
+    case NUMBER_OK:
+        break;
+    case NUMBER_NOT_A_NUMBER:
+        return refuse(key, "not a number", reason);
+    case NUMBER_BAD_SUFFIX:
+        return refuse(key, suffix_help(key), reason);
+    case NUMBER_TOO_FINE:
+        return refuse(key, "not a whole number of milliseconds", reason);
+    }
+
+    if (value == 0 && key->zero_means) {
+        number_put(key, config, 0);
+        return true;
+    }
+    if (value < key->value_min)
+        return refuse(key, "too small", reason);
+    if (value > key->value_max)
+        return refuse(key, "too large", reason);
+    if (key->kind == KEY_POWER_OF_TWO && (value & (value - 1)) != 0)
+        return refuse(key, "not a power of two", reason);
+    number_put(key, config, value);
+    return true;
+}

@@ -1,0 +1,78 @@
+/*
+ * server/config_parts.h — what the files behind server/config.h say to one another.
+ *
+ *   config_text.c   bytes of a file  → text without comments, checked for balance
+ *   config_file.c   that text        → values in struct config (libconfuse)
+ *   listen_url.c    one URL          → struct config_listener
+ *   config.c        all of it together, the command line on top, and the checks
+ *
+ * Thread: only main(), before the other threads start.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "core/config.h"
+#include "core/must.h"
+#include "server/config.h"
+
+/* -- errors -- */
+
+/* Set error->text and return false, so that a refusal is one line. */
+bool config_fail(struct config_error *error, const char *format, ...) PRINTF(2, 3);
+
+/* -- config_text.c -- */
+
+/**
+ * Overwrite the comments of @text with blanks, keeping every newline.
+ *
+ * libconfuse counts a comment's line three times and takes an unclosed section for a closed one;
+ * after this pass its line numbers are right and what is open has been reported.
+ *
+ * Returns: false with error->text when a quote, comment or brace is never closed.
+ */
+MUST_CHECK bool config_text_blank_comments(char *text, const char *path,
+                                           struct config_error *error);
+
+/* The line, from 1, on which section @name with the title @title begins in blanked @text; 0 when
+ * it is not found (a title written with escapes). */
+int config_text_section_line(const char *text, const char *name, const char *title);
+
+/* -- config_file.c -- */
+
+/* Read the file at @path over what @config holds. Replaces listeners and instances when the file
+ * has any. On false @config is still whole, and the caller deinits it. */
+MUST_CHECK bool config_file_apply(struct config *config, const char *path,
+                                  struct config_error *error);
+
+/* -- listen_url.c -- */
+
+/**
+ * Parse "tcp://HOST:PORT" (IPv4, [IPv6], a name, or * for any address) into @listener.
+ *
+ * Gives:   listener->url and ->host, for config_listener_deinit.
+ * Returns: false with @reason (CONFIG_REASON_BYTES) set; @listener is untouched.
+ */
+MUST_CHECK bool listen_url_parse(const char *url, struct config_listener *listener, char *reason);
+
+/* -- config.c: names, and the lists of struct config -- */
+
+/* Room for the text of config_unknown_key. */
+#define CONFIG_UNKNOWN_BYTES 256u
+
+/* "unknown key "limits.conections"; did you mean ...?" into @text. */
+void config_unknown_key(const char *name, char *text);
+
+/* Takes what @listener points to, in every case. */
+MUST_CHECK bool config_add_listener(struct config *config, struct config_listener listener,
+                                    char *reason);
+/* NULL with @reason set when the path is no good or already there. Borrowed from @config, until
+ * the next call. */
+struct config_instance *config_add_instance(struct config *config, const char *path, char *reason);
+
+enum pin_kind { PIN_TOPIC = 0, PIN_SUBTOPIC };
+MUST_CHECK bool config_add_pin(struct config_instance *instance, enum pin_kind kind,
+                               const char *name, uint32_t id, char *reason);
+
+void config_clear_listeners(struct config *config);
+void config_clear_instances(struct config *config);
