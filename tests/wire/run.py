@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+"""
+tests/wire/run.py: run the wire tests, several files at a time, and say what failed.
+
+Each test file runs in a process of its own, with servers of its own on free ports. The last line
+is always `N passed, N failed`; the exit code is 0 only when nothing failed and something ran.
+"""
+
+import argparse
+import concurrent.futures
+import contextlib
+import io
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import time
+import unittest
+
+sys.dont_write_bytecode = True  # no __pycache__ in the source tree
+HERE = pathlib.Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+
+# Thread shapes of the server that behave differently inside and must not on the wire.
+SHAPES = {
+    "1+0": ["threads.io=1", "threads.router=0"],
+    "2+0": ["threads.io=2", "threads.router=0"],
+    "1+1": ["threads.io=1", "threads.router=1"],
+    "2+2": ["threads.io=2", "threads.router=2"],
+}
+
+EPILOG = """\
+examples:
+  tests/wire/run.py                        all of it, against build/smqd
+  tests/wire/run.py takeover observe       two files
+  tests/wire/run.py -k same_etid           tests with this word in their name
+  tests/wire/run.py --shapes all           all of it, in each thread shape of the server
+  SMQD=build-asan/smqd tests/wire/run.py   a sanitizer build: a report fails the run
+"""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Send raw bytes to a real smqd and check every answer.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="test_FILE.py only (default: all files)")
+    parser.add_argument("-k", metavar="WORD", help="only tests whose file, class or name holds WORD")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), metavar="N",
+                        help="files at a time (default: one per core, here %(default)s)")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run all N times (default: 1)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                        help="give every server this setting")
+    parser.add_argument("--shapes", default="", metavar="IO+ROUTER[,...]",
+                        help=f"run once per thread shape: {', '.join(SHAPES)}, or all (default: the server's own)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="name each test with its time, slowest last")
+    parser.add_argument("--list", action="store_true", help="list the tests and stop")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+# ---- The child: one file ------------------------------------------------------------------------
+
+
+class JsonResult(unittest.TestResult):
+    """Keeps the time of each test; the failures are unittest's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = {}
+
+    def startTest(self, test):
+        super().startTest(test)
+        self._started = time.monotonic()
+
+    def stopTest(self, test):
+        super().stopTest(test)
+        self.seconds[test.id()] = time.monotonic() - self._started
+
+
+def flatten(suite):
+    for item in suite:
+        if isinstance(item, unittest.TestSuite):
+            yield from flatten(item)
+        else:
+            yield item
+
+
+def load(name, word):
+    sys.path.insert(0, str(HERE))
+    tests = flatten(unittest.defaultTestLoader.loadTestsFromName(name))
+    return unittest.TestSuite(test for test in tests if not word or word.lower() in test.id().lower())
+
+
+def run_child(name, word):
+    """Run one file and print its outcome as one line of JSON."""
+    suite = load(name, word)
+    result = JsonResult()
+    with contextlib.redirect_stdout(io.StringIO()):
+        suite.run(result)
+    # unittest keeps a failure per subtest and per class fixture as well; each is shown.
+    failures = [(str(test), text) for test, text in result.failures + result.errors]
+    failed_ids = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}
+    print(json.dumps({
+        "passed": len(set(result.seconds) - failed_ids) - len(result.skipped),
+        "skipped": [f"{test}: {why}" for test, why in result.skipped],
+        "failed": len(failed_ids),
+        "failures": failures,
+        "seconds": result.seconds,
+    }))
+
+
+# ---- The parent ---------------------------------------------------------------------------------
+
+
+def run_file(name, word, settings):
+    """Run one file in a child process; a child that dies is a failure of its own."""
+    arguments = shlex.split(os.environ.get("SMQD_ARGS", ""))
+    for setting in settings:
+        arguments += ["--set", setting]
+    child = subprocess.run(
+        [sys.executable, __file__, "--child", name, *(["-k", word] if word else [])],
+        env={**os.environ, "SMQD_ARGS": shlex.join(arguments)},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    )
+    try:
+        return json.loads(child.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        text = f"the test process ended with {child.returncode}:\n{child.stdout}"
+        return {"passed": 0, "skipped": [], "failed": 1, "failures": [(name, text)], "seconds": {}}
+
+
+def shapes_of(text):
+    if not text:
+        return [("", [])]
+    names = list(SHAPES) if text == "all" else text.split(",")
+    for name in names:
+        if name not in SHAPES:
+            raise SystemExit(f"run.py: no shape {name!r}; there are {', '.join(SHAPES)} and all")
+    return [(name, SHAPES[name]) for name in names]
+
+
+def report(name, shape, outcome, verbose):
+    where = f"{name} [{shape}]" if shape else name
+    seconds = sum(outcome["seconds"].values())
+    print(f"{'ok  ' if not outcome['failed'] else 'FAIL'} {where:32} {outcome['passed']:4} passed"
+          + (f", {outcome['failed']} failed" if outcome["failed"] else "") + f"  {seconds:6.1f} s", flush=True)
+    if verbose:
+        for test, took in sorted(outcome["seconds"].items(), key=lambda item: item[1]):
+            print(f"       {took:6.2f} s  {test}")
+    for skipped in outcome["skipped"]:
+        print(f"     skipped: {skipped}")
+    for test, text in outcome["failures"]:
+        print(f"\n==== {test}" + (f" [{shape}]" if shape else ""))
+        print("\n".join("     " + line for line in text.rstrip().splitlines()), "\n", flush=True)
+
+
+def main():
+    arguments = parse_arguments()
+    if arguments.child:
+        return run_child(arguments.child, arguments.k)
+
+    names = [f"test_{name.removeprefix('test_').removesuffix('.py')}" for name in arguments.files]
+    names = names or sorted(path.stem for path in HERE.glob("test_*.py"))
+    missing = [name for name in names if not (HERE / f"{name}.py").exists()]
+    if missing:
+        raise SystemExit(f"run.py: no such test file: {', '.join(missing)}")
+    names = [name for name in names if load(name, arguments.k).countTestCases()]
+    if arguments.list:
+        for name in names:
+            print("\n".join(test.id() for test in flatten(load(name, arguments.k))))
+        return 0
+
+    smqd = pathlib.Path(os.environ.setdefault("SMQD", str(TOP / "build" / "smqd")))
+    if not os.access(smqd, os.X_OK):
+        raise SystemExit(f"run.py: {smqd} is not there; build it (make build) or name one with SMQD=")
+
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        futures = {}
+        for _ in range(arguments.repeat):
+            for shape, settings in shapes_of(arguments.shapes):
+                for name in names:
+                    future = pool.submit(run_file, name, arguments.k, settings + arguments.set)
+                    futures[future] = name, shape
+        for future in concurrent.futures.as_completed(futures):
+            outcome = future.result()
+            report(*futures[future], outcome, arguments.verbose)
+            passed += outcome["passed"]
+            failed += outcome["failed"]
+    print(f"{passed} passed, {failed} failed")
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,739 @@
+"""
+tests/wire/smqwire.py: start a real smqd, speak raw SMQ to it, and say clearly what went wrong.
+
+What a test sees:
+
+    class PublishTest(WireTest):
+        config = 'limits { slow_consumer = drop_old }'       # one server for the whole class
+
+        def test_a_message_reaches_its_subscriber(self):
+            alice, bob = self.connect(), self.connect()      # connected, with an ETID
+            tid = bob.subscribe("news")                      # Subscribe, and its Suback checked
+            alice.publish(tid, b"hello")
+            bob.expect(publish(tid, alice.etid, b"hello"))   # exactly this frame, nothing before
+
+How the tests stay honest and quick:
+  * No sleeps. "Nothing came" is proven by a round trip that had to come after it:
+    Client.expect_nothing() for this connection, Client.expect_nothing_about(topic) through the
+    actor that owns the topic.
+  * The only times are hang bounds (HANG_S); no assertion depends on the speed of anything.
+  * Client.expect() compares whole frames, so one frame too many fails the test as well.
+  * Each class has its own server on free ports; stopping it checks exit code 0 and that no
+    sanitizer wrote a report. A failing test shows the server's log and each client's transcript.
+
+Environment: SMQD (default build/smqd), SMQD_ARGS (added to each server's arguments),
+SMQ_WIRE_HANG_S (default 10). Python 3.11, standard library only.
+"""
+
+import collections
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import queue
+import re
+import shlex
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+SMQD = os.environ.get("SMQD", str(TOP / "build" / "smqd"))
+SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
+HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
+STOP_S = max(60.0, HANG_S)
+TRANSCRIPT_COUNT = 12  # frames shown per client when a test fails
+PATH = "/smq.lsp"  # what the default config serves
+
+SANITIZER_REPORT = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer: detected"
+)
+
+
+# ---- The protocol's numbers: read from the header that the server is built with ----------------
+
+
+class _Wire:
+    """The constants of client/smq_wire.h, under their C names (test_numbers.py pins the values)."""
+
+    def __init__(self):
+        text = (TOP / "client" / "smq_wire.h").read_text()
+        for name, value in re.findall(r"#define (SMQ_\w+)\s+(\w+?)u?\s", text):
+            if re.fullmatch(r"0x[0-9A-Fa-f]+|\d+", value):
+                setattr(self, name, int(value, 0))
+        for name, value in re.findall(r"(SMQ_(?:CONNACK|ACK)_\w+) = (\d+)", text):
+            setattr(self, name, int(value))
+        self.packets = {}  # name: (type, smallest body in bytes, who sends it)
+        for name, value, body_bytes_min, sender in re.findall(
+            r"\bX\((\w+), (\d+), (\d+), SMQ_FROM_(\w+)\)", text
+        ):
+            setattr(self, "SMQ_" + name, int(value))
+            self.packets[name] = (int(value), int(body_bytes_min), sender)
+        self.names = {value: name for name, (value, _, _) in self.packets.items()}
+
+
+wire = _Wire()
+
+
+# ---- Frames ------------------------------------------------------------------------------------
+
+
+class Frame(collections.namedtuple("Frame", "type body")):
+    """One SMQ frame, without its length. Compares by value; prints so that a person can read it."""
+
+    __slots__ = ()
+
+    def __bytes__(self):
+        return raw_frame(self.type, self.body)
+
+    def u32(self, offset):
+        return struct.unpack_from("!I", self.body, offset)[0]
+
+    def __repr__(self):
+        body = self.body
+        name = wire.names.get(self.type, f"type {self.type}").capitalize()
+        fields = []
+        if name in ("Publish", "Pubfrag") and len(body) >= 12:
+            fields = [f"{k}={v:#x}" for k, v in zip(("to", "from", "sub"), struct.unpack_from("!III", body))]
+            body = body[12:]
+        elif name == "Change" and len(body) == 8:
+            fields, body = ["id={:#x} count={}".format(*struct.unpack("!II", body))], b""
+        elif name in ("Connack", "Suback", "Createack", "Createsuback", "Init") and len(body) >= 5:
+            word = "version={} seed={:#x}" if name == "Init" else "code={} id={:#x}"
+            fields, body = [word.format(*struct.unpack_from("!BI", body))], body[5:]
+        elif name in ("Unsubscribe", "Observe", "Unobserve") and len(body) == 4:
+            fields, body = [f"id={struct.unpack('!I', body)[0]:#x}"], b""
+        if body:
+            fields.append(repr(body) if len(body) <= 48 else f"{body[:40]!r}+{len(body) - 40} bytes")
+        return f"{name}({' '.join(fields)})"
+
+
+def raw_frame(frame_type, body=b"", length=None):
+    """The bytes of a frame; @length lies about its size when given."""
+    if length is None:
+        length = wire.SMQ_HEADER_BYTES + len(body)
+    return struct.pack("!HB", length, frame_type) + body
+
+
+def as_bytes(text):
+    return text.encode() if isinstance(text, str) else bytes(text)
+
+
+def connect_frame(uid, credentials=b"", info=b"", version=1, max_record=0):
+    body = bytes([version])
+    if version == 2:
+        body += struct.pack("!H", max_record)
+    for part in (as_bytes(uid), as_bytes(credentials)):
+        body += bytes([len(part)]) + part
+    return Frame(wire.SMQ_CONNECT, body + as_bytes(info))
+
+
+def publish(destination, publisher, payload=b"", stid=0):
+    return Frame(wire.SMQ_PUBLISH, struct.pack("!III", destination, publisher, stid) + as_bytes(payload))
+
+
+def pubfrag(destination, publisher, payload=b"", stid=0):
+    return Frame(wire.SMQ_PUBFRAG, publish(destination, publisher, payload, stid).body)
+
+
+def change(of, count):
+    return Frame(wire.SMQ_CHANGE, struct.pack("!II", of, count))
+
+
+def ack(frame_type, status, number, name):
+    return Frame(frame_type, struct.pack("!BI", status, number) + as_bytes(name))
+
+
+def suback(tid, name, status=0):
+    return ack(wire.SMQ_SUBACK, status, tid, name)
+
+
+def createack(tid, name, status=0):
+    return ack(wire.SMQ_CREATEACK, status, tid, name)
+
+
+def createsuback(stid, name, status=0):
+    return ack(wire.SMQ_CREATESUBACK, status, stid, name)
+
+
+def named(frame_type, name):
+    return Frame(frame_type, as_bytes(name))
+
+
+def subscribe(name):
+    return named(wire.SMQ_SUBSCRIBE, name)
+
+
+def create(name):
+    return named(wire.SMQ_CREATE, name)
+
+
+def createsub(name):
+    return named(wire.SMQ_CREATESUB, name)
+
+
+def numbered(frame_type, number):
+    return Frame(frame_type, struct.pack("!I", number))
+
+
+def unsubscribe(tid):
+    return numbered(wire.SMQ_UNSUBSCRIBE, tid)
+
+
+def observe(number):
+    return numbered(wire.SMQ_OBSERVE, number)
+
+
+def unobserve(number):
+    return numbered(wire.SMQ_UNOBSERVE, number)
+
+
+def disconnect(reason=b""):
+    return Frame(wire.SMQ_DISCONNECT, as_bytes(reason))
+
+
+PING = Frame(wire.SMQ_PING, b"")
+PONG = Frame(wire.SMQ_PONG, b"")
+
+
+def http_head(path=PATH, version="1.0", headers=("SimpleMQ: 1",), method="GET", newline="\r\n"):
+    lines = [f"{method} {path} HTTP/{version}", "Host: localhost", *headers, "", ""]
+    return newline.join(lines).encode("latin-1")
+
+
+# ---- The server --------------------------------------------------------------------------------
+
+
+class Server:
+    """
+    One smqd process with its own data directory, on free loopback ports.
+
+    @config:  the text of its config file; None starts without --config.
+    @args:    more arguments. Without a `--listen` among them, tcp://127.0.0.1:0 is added.
+    @env:     more environment.
+    Use start() and stop(); stop() checks that the end was clean.
+    """
+
+    def __init__(self, config=None, args=(), env=None):
+        self.config, self.args, self.env = config, list(args), dict(env or {})
+        self.process = None
+        self.listeners = []  # (host, port) as the ready line names them
+        self.directory = None
+        self._log_shown_bytes = 0
+
+    def command(self):
+        command = [SMQD, *SMQD_ARGS, "--data-dir", str(self.directory / "data")]
+        if self.config is not None:
+            (self.directory / "smqd.conf").write_text(self.config)
+            command += ["--config", str(self.directory / "smqd.conf")]
+        if "--listen" not in self.args:
+            command += ["--listen", "tcp://127.0.0.1:0"]
+        return command + self.args
+
+    def start(self):
+        """Returns self when the server says it is ready; raises with its log when it does not."""
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="smqwire-"))
+        (self.directory / "data").mkdir()
+        with open(self.directory / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
+                env={**os.environ, **self.env}, text=True, errors="replace",
+            )
+        try:
+            self._wait_ready()
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            self._forget()
+            raise
+        return self
+
+    def _wait_ready(self):
+        lines = queue.Queue()
+
+        def pump(stdout):
+            for line in stdout:
+                lines.put(line)
+            lines.put(None)
+
+        self._pump = threading.Thread(target=pump, args=(self.process.stdout,), daemon=True)
+        self._pump.start()
+        while True:
+            try:
+                line = lines.get(timeout=max(30.0, HANG_S))
+            except queue.Empty:
+                raise AssertionError("smqd did not say it is ready\n" + self.log()) from None
+            if line is None:
+                raise AssertionError(
+                    f"smqd ended with {self.process.wait()} before it was ready\n" + self.log()
+                )
+            if line.startswith("smqd ready"):
+                self.ready_line = line.rstrip("\n")
+                self.listeners = [
+                    (host.strip("[]"), int(port))
+                    for host, port in re.findall(r"tcp://(\[[^]]*\]|[^:\s]+):(\d+)", line)
+                ]
+                return
+
+    @property
+    def port(self):
+        return self.listeners[0][1]
+
+    @property
+    def data_dir(self):
+        return self.directory / "data"
+
+    def log(self):
+        return (self.directory / "log").read_text(errors="replace") if self.directory else ""
+
+    def new_log(self):
+        """What the server logged since the last call."""
+        text = self.log()
+        new, self._log_shown_bytes = text[self._log_shown_bytes :], len(text)
+        return new
+
+    def admin(self, command):
+        """Send one line to the admin socket; returns all it answers, as text."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(HANG_S)
+            admin.connect(str(self.data_dir / "smqd.sock"))
+            admin.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+
+    def stats(self):
+        return json.loads(self.admin("stats"))
+
+    def counter(self, name):
+        """The counter @name, added up over the actors that keep one; fails when there is none."""
+        found = list(_find_counters(self.stats(), name))
+        if not found:
+            raise AssertionError(f"no counter {name!r} in the stats:\n{json.dumps(self.stats(), indent=1)}")
+        return sum(found)
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Wait for the end; returns the exit code (minus the signal's number when killed)."""
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)
+            self.process.wait()
+            raise AssertionError("smqd did not end\n" + self.log()) from None
+
+    def stop(self, exit_code=0):
+        """End it with SIGTERM; it must leave with @exit_code and without a sanitizer's report."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            code, log = self.wait(), self.log()
+        finally:
+            self._forget()
+        if code != exit_code:
+            raise AssertionError(f"smqd ended with {code}, not {exit_code}; its log:\n{log}")
+        if SANITIZER_REPORT.search(log):
+            raise AssertionError("a sanitizer reported:\n" + log)
+
+    def _forget(self):
+        if self.process:
+            self._pump.join(HANG_S)
+            self.process.stdout.close()
+        self.process = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def _find_counters(tree, name):
+    """All numbers that stand under the key @name, anywhere in @tree; a `total` wins over parts."""
+    if isinstance(tree, dict):
+        if isinstance(tree.get(name), (int, float)):
+            yield tree[name]
+            return
+        if "total" in tree:
+            found = list(_find_counters(tree["total"], name))
+            if found:
+                yield from found
+                return
+        for value in tree.values():
+            yield from _find_counters(value, name)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _find_counters(value, name)
+
+
+# ---- A client ----------------------------------------------------------------------------------
+
+
+class Closed(AssertionError):
+    """The server closed the connection while a test waited for a frame."""
+
+
+class Client:
+    """
+    One TCP connection to a server, with the words of the protocol as methods.
+
+    Built by WireTest: dial() gives it after TCP's handshake only, bootstrap() after Init,
+    connect() after Connack. Reads are exact: a frame that was not expected is a failure.
+    """
+
+    def __init__(self, address, label="client", receive_buffer_bytes=None):
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        if receive_buffer_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        self.socket.settimeout(HANG_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.connect(address)
+        self.label, self.etid, self.uid, self.seed = label, None, None, None
+        self.buffer = bytearray()
+        self.transcript = collections.deque(maxlen=TRANSCRIPT_COUNT)
+
+    # -- bytes --
+
+    def send(self, *parts):
+        """Send frames or raw bytes, joined, in one call."""
+        for part in parts:
+            self.transcript.append(("->", part))
+        self.socket.sendall(b"".join(bytes(part) for part in parts))
+
+    def send_cut(self, data, cuts):
+        """Send @data in several segments, cut before each offset of @cuts."""
+        offsets = [0, *sorted(cuts), len(data)]
+        for start, end in itertools.pairwise(offsets):
+            if end > start:
+                self.socket.sendall(data[start:end])
+
+    def send_byte_by_byte(self, data):
+        self.send_cut(bytes(data), range(1, len(data)))
+
+    def _fill(self):
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        except TimeoutError:
+            raise self.failure(f"nothing came for {HANG_S:g} s") from None
+        self.buffer += data
+        return len(data)
+
+    def read_bytes(self, count):
+        while len(self.buffer) < count:
+            if not self._fill():
+                raise self.failure(f"closed; wanted {count} bytes, have {bytes(self.buffer[:80])!r}", Closed)
+        data, self.buffer = bytes(self.buffer[:count]), self.buffer[count:]
+        return data
+
+    def read_until(self, mark):
+        while mark not in self.buffer:
+            if not self._fill():
+                raise self.failure(f"closed before {mark!r}; have {bytes(self.buffer[:80])!r}", Closed)
+        return self.read_bytes(self.buffer.index(mark) + len(mark))
+
+    def read_all(self):
+        """Every byte until the server closes."""
+        while self._fill():
+            pass
+        data, self.buffer = bytes(self.buffer), bytearray()
+        return data
+
+    def read_http(self):
+        """An HTTP head; returns (status, headers with lower-case names)."""
+        lines = self.read_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+        match = re.fullmatch(r"HTTP/1\.[01] (\d{3})( .*)?", lines[0])
+        if not match:
+            raise self.failure(f"not an HTTP status line: {lines[0]!r}")
+        pairs = (line.split(":", 1) for line in lines[1:-2])
+        return int(match[1]), {name.strip().lower(): value.strip() for name, value in pairs}
+
+    # -- frames --
+
+    def read_frame(self):
+        length, frame_type = struct.unpack("!HB", self.read_bytes(wire.SMQ_HEADER_BYTES))
+        if length < wire.SMQ_HEADER_BYTES:
+            raise self.failure(f"the server sent a frame of length {length}")
+        frame = Frame(frame_type, self.read_bytes(length - wire.SMQ_HEADER_BYTES))
+        self.transcript.append(("<-", frame))
+        return frame
+
+    def read_frames(self, count):
+        return [self.read_frame() for _ in range(count)]
+
+    def expect(self, *frames):
+        """Exactly these frames come next, in this order."""
+        for wanted in frames:
+            try:
+                got = self.read_frame()
+            except Closed as closed:
+                raise self.failure(f"wanted {wanted!r}, but: {closed}", Closed) from None
+            if got != wanted:
+                raise self.failure(f"wanted {wanted!r}\n   got {got!r}")
+
+    def expect_any_order(self, *frames):
+        """These frames come next, each once, in any order."""
+        got = collections.Counter(self.read_frames(len(frames)))
+        wanted = collections.Counter(frames)
+        if got != wanted:
+            raise self.failure(
+                f"missing {list((wanted - got).elements())!r}\n  extra {list((got - wanted).elements())!r}"
+            )
+
+    def expect_type(self, frame_type):
+        frame = self.read_frame()
+        if frame.type != frame_type:
+            raise self.failure(f"wanted a {wire.names[frame_type].capitalize()}, got {frame!r}")
+        return frame
+
+    def expect_nothing(self):
+        """No frame is on its way on this connection: a Ping is answered, and first."""
+        self.send(PING)
+        self.expect(PONG)
+
+    def expect_nothing_about(self, topic):
+        """
+        No frame is on its way from the actor that owns @topic: a Create is answered, and first.
+        Also a barrier: whatever this client said about @topic before has been done now.
+        """
+        self.create(topic)
+
+    def expect_closed(self):
+        """The server closes and sends nothing more before."""
+        rest = self.read_all()
+        if rest:
+            raise self.failure(f"wanted the connection closed, got {rest[:80]!r}")
+
+    def expect_disconnect(self, reason=None):
+        """A Disconnect with @reason (None: any, but not an empty one), then the close."""
+        frame = self.expect_type(wire.SMQ_DISCONNECT)
+        if (reason is None and not frame.body) or (reason is not None and frame.body != as_bytes(reason)):
+            raise self.failure(f"wanted a Disconnect with {reason or 'a reason'!r}, got {frame!r}")
+        self.expect_closed()
+
+    def expect_refused(self, code):
+        """A Connack with @code, ETID 0 and a reason, then the close."""
+        frame = self.expect_type(wire.SMQ_CONNACK)
+        if len(frame.body) < 6 or frame.body[0] != code or frame.u32(1) != 0:
+            raise self.failure(f"wanted a Connack with code {code}, ETID 0 and a reason, got {frame!r}")
+        self.expect_closed()
+
+    # -- conversations: each checks the answer --
+
+    def read_init(self):
+        frame = self.expect_type(wire.SMQ_INIT)
+        version, self.seed = struct.unpack_from("!BI", frame.body)
+        if version != wire.SMQ_PROTOCOL_VERSION:
+            raise self.failure(f"Init has version {version}")
+        self.address_text = frame.body[5:].decode()
+
+    def read_connack(self):
+        frame = self.expect_type(wire.SMQ_CONNACK)
+        if frame.body[0] != wire.SMQ_CONNACK_ACCEPTED or frame.u32(1) in (0, wire.SMQ_ID_SERVER):
+            raise self.failure(f"wanted an accepting Connack with an ETID, got {frame!r}")
+        self.etid = frame.u32(1)
+        return self.etid
+
+    def subscribe(self, name):
+        return self._ask(subscribe(name), wire.SMQ_SUBACK)
+
+    def create(self, name):
+        return self._ask(create(name), wire.SMQ_CREATEACK)
+
+    def createsub(self, name):
+        return self._ask(createsub(name), wire.SMQ_CREATESUBACK)
+
+    def _ask(self, question, answer_type):
+        self.send(question)
+        answer = self.read_frame()
+        wanted = ack(answer_type, wire.SMQ_ACK_OK, 0, question.body)
+        if answer.type != answer_type or answer.body[:1] + answer.body[5:] != wanted.body[:1] + wanted.body[5:]:
+            raise self.failure(f"asked {question!r}\n   got {answer!r}")
+        if answer.u32(1) in (0, wire.SMQ_ID_SERVER):
+            raise self.failure(f"a reserved number was given out: {answer!r}")
+        return answer.u32(1)
+
+    def observe(self, number, count):
+        """Observe a topic; its present @count comes back at once."""
+        self.send(observe(number))
+        self.expect(change(number, count))
+
+    def observe_client(self, other):
+        """
+        Observe the ETID of @other, and know that the broker has done it: a message sent behind the
+        Observe goes the same way and arrives. (Observing an ETID has no answer of its own.)
+        """
+        self.send(observe(other.etid))
+        self.tell(other, b"observed")
+
+    def tell(self, other, payload):
+        """Publish to the ETID of @other, which gets it next."""
+        self.publish(other.etid, payload)
+        other.expect(publish(other.etid, self.etid, payload))
+
+    def publish(self, destination, payload=b"", stid=0):
+        self.send(publish(destination, self.etid, payload, stid))
+
+    def shut(self):
+        """Say that nothing more will be sent (FIN), and still read."""
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.socket.close()
+
+    def reset(self):
+        """Close with RST instead of FIN."""
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    # -- failing --
+
+    def failure(self, message, kind=AssertionError):
+        lines = [f"    {way} {_shown(what)}" for way, what in self.transcript]
+        return kind(f"{self.label}: {message}\n" + "\n".join(lines))
+
+
+def _shown(part):
+    if isinstance(part, Frame):
+        return repr(part)
+    part = bytes(part)
+    return repr(part) if len(part) <= 60 else f"{part[:60]!r}+{len(part) - 60} bytes"
+
+
+# ---- Tests -------------------------------------------------------------------------------------
+
+
+class WireTest(unittest.TestCase):
+    """One server per class; every test leaves it alive and able to serve a newcomer."""
+
+    config = None  # the config file's text; None: no --config
+    args = ()
+    env = None
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(cls.config, cls.args, cls.env).start()
+        cls.addClassCleanup(cls.server.stop)
+
+    def setUp(self):
+        self.server.new_log()
+        self._names = itertools.count()
+
+    def run(self, result=None):
+        """As always, and adds the server's log to what a failing test has to say."""
+        result = result if result is not None else self.defaultTestResult()
+        before = len(result.failures), len(result.errors)
+        super().run(result)
+        for bucket, count in zip((result.failures, result.errors), before):
+            if len(bucket) > count:
+                test, text = bucket[-1]
+                bucket[-1] = (test, text + "--- the server's log meanwhile:\n" + self._new_log()[-8000:])
+        return result
+
+    def _new_log(self):
+        server = getattr(self, "server", None)
+        return server.new_log() if server and server.process else "(no server)\n"
+
+    def tearDown(self):
+        """Whatever the test did, the server lives and serves the next one."""
+        if self.server.process:
+            self.assertIsNone(self.server.process.poll(), "the server died")
+            newcomer = self.connect()
+            newcomer.expect_nothing()
+            newcomer.close()
+
+    # -- clients; all are closed when the test ends --
+
+    def dial(self, listener=0, **options):
+        label = options.pop("label", f"client {next(self._names)}")
+        client = Client(self.server.listeners[listener], label, **options)
+        self.addCleanup(client.close)
+        return client
+
+    def bootstrap(self, path=PATH, **options):
+        client = self.dial(**options)
+        client.send(http_head(path))
+        client.read_init()
+        return client
+
+    def connect(self, uid=None, path=PATH, credentials=b"", info=b"", version=1, max_record=0, **options):
+        client = self.bootstrap(path, **options)
+        client.uid = as_bytes(uid) if uid is not None else self.new_uid()
+        client.send(connect_frame(client.uid, credentials, info, version, max_record))
+        client.read_connack()
+        return client
+
+    def connect_many(self, count, **options):
+        """@count connected clients, with their handshakes overlapped."""
+        clients = [self.dial(**options) for _ in range(count)]
+        for client in clients:
+            client.uid = self.new_uid()
+            client.send(http_head(), connect_frame(client.uid))
+        for client in clients:
+            client.read_init()
+            client.read_connack()
+        return clients
+
+    _uid_count = itertools.count()
+
+    @classmethod
+    def new_uid(cls):
+        return f"uid-{os.getpid()}-{next(WireTest._uid_count)}".encode()
+
+    def topic(self, word="topic"):
+        """A name no other test uses."""
+        return f"{type(self).__name__}/{self._testMethodName}/{word}"
+
+    # -- things that come to pass: bounded, and without guessing how long they take --
+
+    def wait_until(self, condition, what):
+        """Ask until @condition() is true; for things that only the statistics can tell."""
+        deadline = time.monotonic() + max(30.0, HANG_S)
+        while not condition():
+            if time.monotonic() > deadline:
+                self.fail(f"did not come to pass: {what}")
+            time.sleep(0.01)
+
+    def assert_counts(self, name, at_least, since=0):
+        """The counter @name grows by @at_least over @since."""
+        try:
+            self.wait_until(lambda: self.server.counter(name) >= since + at_least, name)
+        except AssertionError:
+            self.fail(f"{name} is {self.server.counter(name)}, wanted {since + at_least} or more")
+
+
+def in_threads(*jobs):
+    """Run the jobs side by side; the first failure is raised here."""
+    failures = []
+
+    def run(job):
+        try:
+            job()
+        except BaseException as failure:  # handed to the test's own thread
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+if __name__ == "__main__":
+    raise SystemExit("this is the harness; run tests/wire/run.py")
