@@ -1,0 +1,97 @@
+/*
+ * cli/link.c — the table of URL schemes; see cli/link.h.
+ *
+ * Thread: main. Owns the connection between link_open() and link_close().
+ */
+#include "cli/link.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+struct scheme {
+    const char *name;
+    const char *port; /* when the URL has none */
+    enum exit_code (*open)(struct link *link, const struct url *url, uint32_t timeout_ms);
+    const char *(*error)(const struct link *link);
+    void (*close)(struct link *link);
+};
+
+/* -- tcp ------------------------------------------------------------------------------------- */
+
+/* What to try next. */
+static const char *tcp_advice(const struct smq_posix *tcp)
+{
+    if (tcp->lookup_error != 0)
+        return "check the host's name, or give its address";
+    switch (tcp->error) {
+    case ECONNREFUSED:
+        return "nothing listens there: is the broker running, and on this port?";
+    case ETIMEDOUT:
+        return "is the host up, and does a firewall let this port through?";
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+        return "is this machine's network up, and the address right?";
+    default:
+        return "give the broker's address with --url tcp://HOST:PORT/PATH";
+    }
+}
+
+static enum exit_code tcp_open(struct link *link, const struct url *url, uint32_t timeout_ms)
+{
+    if (!smq_posix_open(&link->tcp, url->host, url->port, timeout_ms))
+        return complain(EXIT_UNAVAILABLE, "cannot connect to %s port %s: %s\n     %s", url->host,
+                        url->port, smq_posix_error(&link->tcp), tcp_advice(&link->tcp));
+    link->transport = &link->tcp.transport;
+    return EXIT_OK;
+}
+
+static const char *tcp_error(const struct link *link)
+{
+    return smq_posix_error(&link->tcp);
+}
+
+static void tcp_close(struct link *link)
+{
+    smq_posix_close(&link->tcp);
+}
+
+/* -- all ------------------------------------------------------------------------------------- */
+
+static const struct scheme schemes[] = {
+    {"tcp", "8080", tcp_open, tcp_error, tcp_close},
+    {"http", "80", tcp_open, tcp_error, tcp_close}, /* as copied from a browser */
+};
+#define SCHEME_COUNT (sizeof schemes / sizeof schemes[0])
+
+enum exit_code link_open(struct link *link, struct url *url, uint32_t timeout_ms)
+{
+    *link = (struct link){0};
+    for (size_t i = 0; i < SCHEME_COUNT; i++) {
+        const struct scheme *scheme = &schemes[i];
+
+        if (strcmp(url->scheme, scheme->name) != 0)
+            continue;
+        if (url->port[0] == '\0')
+            snprintf(url->port, sizeof url->port, "%s", scheme->port);
+        enum exit_code code = scheme->open(link, url, timeout_ms);
+        if (code == EXIT_OK)
+            link->scheme = scheme;
+        return code;
+    }
+    return complain(EXIT_USAGE, "this smq cannot speak '%s://': use tcp://HOST:PORT/PATH",
+                    url->scheme);
+}
+
+const char *link_error(const struct link *link)
+{
+    return link->scheme->error(link);
+}
+
+void link_close(struct link *link)
+{
+    if (link->scheme == NULL)
+        return;
+    link->scheme->close(link);
+    link->scheme = NULL;
+}

@@ -1,0 +1,134 @@
+/*
+ * cli/main.c — `smq`: the table of commands, and the help made from it.
+ *
+ * Thread: main; the tool has only that one.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+
+#define NO_LIMIT 1000
+
+static const struct command {
+    const char *name;
+    enum command_bit bit;
+    int argument_count_min;
+    int argument_count_max;
+    const char *arguments;
+    const char *summary;
+    const char *details;
+    enum exit_code (*run)(const struct options *options);
+} commands[] = {
+    {"sub", COMMAND_SUB, 1, NO_LIMIT, "TOPIC...", "print the messages of topics",
+     "Prints each message as a line of text, or as 0x and hex digits when it is not text.\n"
+     "The topic 'self' stands for messages sent to us alone; our address (ETID) is shown.\n"
+     "\n"
+     "  smq sub led/set led/state -v\n"
+     "  smq sub camera --count 1 --raw > picture.jpg\n",
+     command_sub},
+    {"pub", COMMAND_PUB, 1, 1, "TOPIC|ETID", "send a message",
+     "All digits are an id (of a topic or a client), anything else is a topic's name; write\n"
+     "topic:42 for a name made of digits. Done when the broker has read it all.\n"
+     "\n"
+     "  smq pub led/set -m on\n"
+     "  date | smq pub clock --sub now\n",
+     command_pub},
+    {"rpc", COMMAND_RPC, 2, 3, "ETID|TOPIC SUBTOPIC [TEXT]", "send a question, print the reply",
+     "Sends TEXT and waits for a message to us alone, from whoever takes the question.\n"
+     "\n"
+     "  smq rpc led/set get\n"
+     "  smq rpc 2839127374 reboot now --timeout 30\n",
+     command_rpc},
+    {"observe", COMMAND_OBSERVE, 1, 1, "TOPIC|ETID", "print how many subscribers there are",
+     "A line now and at each change. Given a number, it ends at 0: that client has gone.\n"
+     "\n"
+     "  smq observe led/set\n",
+     command_observe},
+    {"stats", COMMAND_STATS, 0, 0, "", "show what a broker on this machine does",
+     "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
+     command_stats},
+    {"peers", COMMAND_PEERS, 0, 0, "", "list the clients of a broker on this machine",
+     "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
+     command_peers},
+};
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *out)
+{
+    fputs("smq " SMQD_VERSION " - talk to an SMQ broker\n\n", out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        fprintf(out, "  smq %-8s%-28s%s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fputs(
+        "  smq help    [COMMAND]                   explain a command and its options\n"
+        "\n"
+        "The broker is --url, else $SMQ_URL, else tcp://127.0.0.1:8080/smq.lsp.\n"
+        "\n"
+        "Exit codes: 0 done, 64 wrong command line, 66 unreadable input, 69 no broker or no such\n"
+        "peer, 70 internal error, 74 output not written, 75 no answer in time, 76 not an SMQ\n"
+        "broker, 77 denied.\n",
+        out);
+}
+
+static void print_command_help(FILE *out, const struct command *command)
+{
+    fprintf(out, "smq %s %s%s[OPTION...]\n  %s\n\n%s\n", command->name, command->arguments,
+            command->arguments[0] != '\0' ? " " : "", command->summary, command->details);
+    options_print(out, command->bit);
+}
+
+static const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    }
+    return NULL;
+}
+
+static enum exit_code help(int argc, char **argv)
+{
+    const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
+
+    if (argc > 1 && command == NULL)
+        return complain(EXIT_USAGE, "there is no command '%s'; `smq help` lists them", argv[1]);
+    if (command != NULL)
+        print_command_help(stdout, command);
+    else
+        print_help(stdout);
+    return EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return (int)help(argc - 1, argv + 1);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        puts("smq " SMQD_VERSION);
+        return EXIT_OK;
+    }
+    const struct command *command = command_find(name);
+    if (command == NULL)
+        return (int)complain(EXIT_USAGE, "there is no command '%s'; `smq help` lists them", name);
+
+    enum exit_code code = options_parse(&options, command->bit, argc - 1, argv + 1);
+    if (code != EXIT_OK)
+        return (int)code;
+    if (options.help) {
+        print_command_help(stdout, command);
+        return EXIT_OK;
+    }
+    if (options.argument_count < command->argument_count_min ||
+        options.argument_count > command->argument_count_max)
+        return (int)complain(EXIT_USAGE, "usage: smq %s %s; see `smq %s --help`", command->name,
+                             command->arguments, command->name);
+    return (int)command->run(&options);
+}

@@ -1,0 +1,62 @@
+/*
+ * cli/options.h — the options of all commands: one table makes the parser and the help.
+ *
+ * Thread: main. The texts borrow argv and the environment, which live as long as the program.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cli/exit.h"
+
+/* One bit a command, to say which options it takes. */
+enum command_bit {
+    COMMAND_SUB = 1u << 0,
+    COMMAND_PUB = 1u << 1,
+    COMMAND_RPC = 1u << 2,
+    COMMAND_OBSERVE = 1u << 3,
+    COMMAND_STATS = 1u << 4,
+    COMMAND_PEERS = 1u << 5,
+};
+
+struct options {
+    /* -- where, and as whom -- */
+    const char *url;         /* --url, else $SMQ_URL, else URL_DEFAULT */
+    const char *credentials; /* --credentials, else $SMQ_CREDENTIALS, else NULL */
+    const char *uid;         /* NULL: a random one */
+    const char *info;
+    const char *data_dir; /* --data-dir, else $SMQD_DATA_DIR, else ./data */
+
+    /* -- what -- */
+    const char *subtopic; /* NULL: none, or any */
+    const char *message;  /* NULL: read a file */
+    const char *file;     /* NULL or "-": standard input */
+    uint64_t count;       /* 0: not given */
+    uint64_t timeout_ms;  /* of answers */
+    uint64_t listen_ms;   /* sub and observe: 0: for ever */
+    bool is_line_by_line; /* pub: each line of the input is a message */
+    bool is_memory_only;  /* stats */
+
+    /* -- how to print -- */
+    bool json;
+    bool raw;
+    bool verbose;
+    bool help;
+
+    /* -- what is left: the arguments -- */
+    char **arguments;
+    int argument_count;
+};
+
+/**
+ * Read argv[1..argc), argv[0] being the command's name, for the command @bit.
+ *
+ * Returns: EXIT_OK, or EXIT_USAGE after a complaint that says what would be right.
+ */
+__attribute__((warn_unused_result)) enum exit_code
+options_parse(struct options *options, enum command_bit bit, int argc, char **argv);
+
+/* Print the options of the command @bit, one a line, with units and defaults. */
+void options_print(FILE *out, enum command_bit bit);
