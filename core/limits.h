@@ -19,6 +19,9 @@
 #define LIMIT_LISTENERS      32u
 #define LIMIT_LISTEN_BACKLOG 4096 /* a reconnect storm; the kernel caps it at somaxconn */
 
+/* -- memory -- */
+#define LIMIT_MEM_STEP_BYTES 32768 /* an actor settles with the shared budget in such steps */
+
 /* -- lanes -- */
 #define LIMIT_LANE_SLOTS_MIN 64u
 #define LIMIT_LANE_SLOTS_MAX 65536u

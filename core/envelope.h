@@ -1,0 +1,95 @@
+/*
+ * core/envelope.h — what actors say to each other: one cache line, passed by value over a lane.
+ *
+ *      I/O actor ──CONNECT SUBSCRIBE PUBLISH …──> shard
+ *      I/O actor <──CONNECTED SUBSCRIBED DELIVER …── shard
+ *
+ * The only thing an envelope owns is one reference on `msg` (NULL: none): whoever pops it owns
+ * that reference. Connections are named by handle, never by pointer; a handle whose connection
+ * is gone is an ordinary miss.
+ */
+#pragma once
+
+#include <assert.h>
+
+#include "core/must.h"
+
+struct msg;
+
+/* name; who sends it to whom and what its fields say */
+#define ENVELOPES(X)                                                                               \
+    /* -- I/O actor to shard -- */                                                                 \
+    X(CONNECT)     /* conn wants UID; msg: identity; hash: of the UID */                           \
+    X(GONE)        /* conn, which had the ETID id, has closed */                                   \
+    X(SUBSCRIBE)   /* conn; msg: topic name; hash: of the name; AT_LIMIT */                        \
+    X(CREATE)      /* the same, without subscribing */                                             \
+    X(CREATESUB)   /* conn; msg: sub-topic name; hash */                                           \
+    X(UNSUBSCRIBE) /* conn gives up topic id, but was once given its number */                     \
+    X(LEAVE)       /* conn gives up all it holds of id */                                          \
+    X(PUBLISH)     /* msg: a run from etid to id; count: its frames */                             \
+    X(OBSERVE)     /* conn; id */                                                                  \
+    X(UNOBSERVE)   /* conn; id */                                                                  \
+    /* -- shard to I/O actor -- */                                                                 \
+    X(CONNECTED)  /* conn has the ETID id; status: Connack code */                                 \
+    X(KICK)       /* conn lost its UID to a newer connection */                                    \
+    X(SUBSCRIBED) /* conn now holds id, subscribed; status; msg: name; NEW */                      \
+    X(CREATED)    /* conn now holds id; status; msg: name; NEW */                                  \
+    X(SUBCREATED) /* sub-topic name has the STID id; status; msg: name */                          \
+    X(DELIVER)    /* msg: a run for all local subscribers of topic id */                           \
+    X(DIRECT)     /* msg: a run for conn */                                                        \
+    X(CHANGE)     /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                    \
+    /* -- control to and from the others -- */                                                     \
+    X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
+    X(STOPPED)  /* the sender has nothing left */                                                  \
+    X(LIST)     /* id: what is asked for (enum list_kind); answered by ROWS, then ROWS_END */      \
+    X(ROWS)     /* msg: JSON objects, comma-separated */                                           \
+    X(ROWS_END) /* count: how many in all */
+
+enum envelope_kind {
+#define X(name) ENVELOPE_##name,
+    ENVELOPES(X)
+#undef X
+        ENVELOPE_KIND_COUNT
+};
+
+const char *envelope_kind_name(enum envelope_kind kind);
+
+/* What a LIST asks for. */
+enum list_kind { LIST_PEERS, LIST_TOPICS };
+
+/* Flags; each is about the kinds that name it above. */
+#define ENVELOPE_AT_LIMIT     0x01u /* conn may hold nothing new: deny unless it holds this already */
+#define ENVELOPE_AT_SUB_LIMIT 0x02u /* conn may subscribe to nothing new */
+#define ENVELOPE_NEW          0x04u /* this did not exist before: take it into the local tables */
+#define ENVELOPE_ENDED        0x08u /* the observation has ended */
+#define ENVELOPE_SILENT       0x10u /* book-keeping only: the client hears nothing */
+#define ENVELOPE_REPLY        0x20u /* the one answer to an OBSERVE */
+
+/* The name of a connection for everybody but its own I/O actor. */
+struct conn_handle {
+    uint16_t io_index;   /* which I/O actor */
+    uint16_t generation; /* of the slot; never 0 for a live one */
+    uint32_t slot_index;
+};
+
+static inline bool conn_handle_equal(struct conn_handle a, struct conn_handle b)
+{
+    return a.slot_index == b.slot_index && a.generation == b.generation && a.io_index == b.io_index;
+}
+
+struct envelope {
+    uint8_t kind;            /* enum envelope_kind */
+    uint8_t status;          /* enum smq_ack_status or enum smq_connack */
+    uint8_t flags;           /* ENVELOPE_* above */
+    uint8_t from;            /* mesh index of the sender; set by port_push */
+    uint16_t instance_index; /* which broker instance: the namespace of all ids below */
+    uint16_t reserved;
+    uint32_t id;   /* TID, ETID or STID the envelope is about */
+    uint32_t etid; /* the publisher */
+    struct conn_handle conn;
+    struct msg *msg;
+    uint64_t hash;  /* of a name or UID */
+    uint32_t count; /* frames in a run; subscribers in a CHANGE */
+    uint8_t pad[20];
+};
+static_assert(sizeof(struct envelope) == CACHE_LINE, "one envelope is one cache line");

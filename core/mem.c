@@ -1,0 +1,149 @@
+/*
+ * core/mem.c — see core/mem.h. Thread: each account belongs to one; the budget is shared.
+ */
+#include "core/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+
+static const char *const kind_names[MEM_KIND_COUNT] = {
+#define X(name, text) [MEM_##name] = #name,
+    MEM_KINDS(X)
+#undef X
+};
+
+static const char *const kind_texts[MEM_KIND_COUNT] = {
+#define X(name, text) [MEM_##name] = text,
+    MEM_KINDS(X)
+#undef X
+};
+
+const char *mem_kind_name(enum mem_kind kind)
+{
+    must(kind < MEM_KIND_COUNT);
+    return kind_names[kind];
+}
+
+const char *mem_kind_text(enum mem_kind kind)
+{
+    must(kind < MEM_KIND_COUNT);
+    return kind_texts[kind];
+}
+
+size_t mem_cost(size_t bytes)
+{
+    /* glibc: 8 bytes of header, steps of 16, at least 32. */
+    size_t rounded = (bytes + 8 + 15) & ~(size_t)15;
+    return rounded < 32 ? 32 : rounded;
+}
+
+void mem_budget_init(struct mem_budget *budget, uint64_t limit_bytes)
+{
+    must(limit_bytes > 0 && limit_bytes <= INT64_MAX);
+    atomic_init(&budget->used_bytes, 0);
+    budget->limit_bytes = (int64_t)limit_bytes;
+}
+
+void mem_init(struct mem *mem, struct mem_budget *budget)
+{
+    memset(mem, 0, sizeof(*mem));
+    mem->budget = budget;
+}
+
+static int64_t budget_used(const struct mem_budget *budget)
+{
+    return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+}
+
+bool mem_is_tight(const struct mem_budget *budget)
+{
+    return budget_used(budget) > budget->limit_bytes - budget->limit_bytes / 16;
+}
+
+bool mem_is_over(const struct mem_budget *budget)
+{
+    return budget_used(budget) >= budget->limit_bytes;
+}
+
+void mem_count(struct mem *mem, enum mem_kind kind, int64_t bytes)
+{
+    int64_t now = atomic_load_explicit(&mem->kind_bytes[kind], memory_order_relaxed) + bytes;
+
+    atomic_store_explicit(&mem->kind_bytes[kind], now, memory_order_relaxed);
+    mem->unsettled_bytes += bytes;
+    if (mem->unsettled_bytes < LIMIT_MEM_STEP_BYTES && mem->unsettled_bytes > -LIMIT_MEM_STEP_BYTES)
+        return;
+    atomic_fetch_add_explicit(&mem->budget->used_bytes, mem->unsettled_bytes, memory_order_relaxed);
+    mem->unsettled_bytes = 0;
+}
+
+static bool mem_may_take(struct mem *mem, size_t bytes)
+{
+    bool injected = mem->fail_at > 0 && --mem->fail_at == 0;
+    int64_t after = budget_used(mem->budget) + mem->unsettled_bytes + (int64_t)bytes;
+
+    if (!injected && after <= mem->budget->limit_bytes)
+        return true;
+    uint64_t refused = atomic_load_explicit(&mem->refused_count, memory_order_relaxed);
+    atomic_store_explicit(&mem->refused_count, refused + 1, memory_order_relaxed);
+    return false;
+}
+
+void *mem_alloc(struct mem *mem, enum mem_kind kind, size_t bytes)
+{
+    if (!mem_may_take(mem, mem_cost(bytes)))
+        return NULL;
+    return mem_alloc_always(mem, kind, bytes);
+}
+
+void *mem_alloc_zero(struct mem *mem, enum mem_kind kind, size_t bytes)
+{
+    void *block = mem_alloc(mem, kind, bytes);
+
+    if (block)
+        memset(block, 0, bytes);
+    return block;
+}
+
+void *mem_alloc_always(struct mem *mem, enum mem_kind kind, size_t bytes)
+{
+    void *block = malloc(bytes);
+
+    must(block); /* the machine itself is out of memory: nothing sensible is left to do */
+    mem_count(mem, kind, (int64_t)mem_cost(bytes));
+    return block;
+}
+
+void *mem_alloc_lines(struct mem *mem, enum mem_kind kind, size_t bytes)
+{
+    size_t rounded = (bytes + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1);
+    void *block = aligned_alloc(CACHE_LINE, rounded);
+
+    must(block);
+    mem_count(mem, kind, (int64_t)mem_cost(bytes));
+    return block;
+}
+
+void mem_free(struct mem *mem, enum mem_kind kind, void *block, size_t bytes)
+{
+    if (!block)
+        return;
+    free(block);
+    mem_count(mem, kind, -(int64_t)mem_cost(bytes));
+}
+
+void *mem_resize(struct mem *mem, enum mem_kind kind, void *block, size_t old_bytes,
+                 size_t new_bytes)
+{
+    if (!block)
+        return mem_alloc(mem, kind, new_bytes);
+    if (new_bytes > old_bytes && !mem_may_take(mem, mem_cost(new_bytes)))
+        return NULL; /* both blocks may live for a moment: so the whole new size is asked for */
+
+    void *grown = realloc(block, new_bytes);
+    must(grown);
+    mem_count(mem, kind, (int64_t)mem_cost(new_bytes) - (int64_t)mem_cost(old_bytes));
+    return grown;
+}

@@ -1,0 +1,130 @@
+/* core/mesh.c — see core/mesh.h. Thread: building is main's; a port is its actor's. */
+#include "core/mesh.h"
+
+#include <string.h>
+
+static struct lane **lane_at(struct mesh *mesh, uint32_t from, uint32_t to)
+{
+    return &mesh->lanes[from * mesh->actor_count + to];
+}
+
+static bool is_io(const struct mesh *mesh, uint32_t index)
+{
+    return index < mesh->io_count;
+}
+
+static bool may_talk(const struct mesh *mesh, uint32_t from, uint32_t to)
+{
+    uint32_t control = mesh_control_index(mesh);
+
+    if (from == to)
+        return false;
+    return from == control || to == control || is_io(mesh, from) != is_io(mesh, to);
+}
+
+void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
+               struct parker **parkers, struct mem **mems)
+{
+    must(io_count >= 1 && io_count <= LIMIT_IO_ACTORS);
+    must(shard_count >= 1 && shard_count <= LIMIT_SHARDS);
+    uint32_t count = io_count + shard_count + 1;
+    struct mem *own = mems[count - 1];
+
+    *mesh = (struct mesh){.io_count = io_count,
+                          .shard_count = shard_count,
+                          .actor_count = count,
+                          .parkers = parkers,
+                          .mem = own};
+    mesh->ports = mem_alloc_always(own, MEM_LANE, sizeof(struct port) * count);
+    mesh->lanes = mem_alloc_always(own, MEM_LANE, sizeof(struct lane *) * count * count);
+    for (uint32_t from = 0; from < count; from++) {
+        mesh->ports[from] = (struct port){.mesh = mesh, .index = (uint16_t)from};
+        for (uint32_t to = 0; to < count; to++) {
+            struct lane *lane = NULL;
+
+            if (may_talk(mesh, from, to)) {
+                bool rare = from == count - 1 || to == count - 1;
+
+                lane = mem_alloc_lines(own, MEM_LANE, sizeof(*lane));
+                lane_init(lane, mems[from], rare ? LIMIT_LANE_SLOTS_MIN : slot_count, parkers[to]);
+            }
+            *lane_at(mesh, from, to) = lane;
+        }
+    }
+}
+
+void mesh_deinit(struct mesh *mesh)
+{
+    uint32_t count = mesh->actor_count;
+
+    for (uint32_t i = 0; i < count * count; i++) {
+        if (!mesh->lanes[i])
+            continue;
+        lane_deinit(mesh->lanes[i]);
+        mem_free(mesh->mem, MEM_LANE, mesh->lanes[i], sizeof(struct lane));
+    }
+    mem_free(mesh->mem, MEM_LANE, mesh->lanes, sizeof(struct lane *) * count * count);
+    mem_free(mesh->mem, MEM_LANE, mesh->ports, sizeof(struct port) * count);
+}
+
+void port_push(struct port *port, uint32_t to, struct envelope envelope)
+{
+    struct lane *lane = *lane_at(port->mesh, port->index, to);
+
+    must(lane); /* these two never talk */
+    bool was_backlogged = lane_is_backlogged(lane);
+    envelope.from = (uint8_t)port->index;
+    lane_push(lane, &envelope);
+    if (!was_backlogged && lane_is_backlogged(lane))
+        port->backlog_count++;
+    if (!port->is_touched[to]) {
+        port->is_touched[to] = true;
+        port->touched[port->touched_count++] = (uint8_t)to;
+    }
+}
+
+bool port_flush(struct port *port)
+{
+    struct mesh *mesh = port->mesh;
+
+    if (port->backlog_count > 0) {
+        for (uint32_t to = 0; to < mesh->actor_count; to++) {
+            struct lane *lane = *lane_at(mesh, port->index, to);
+
+            if (!lane || !lane_is_backlogged(lane))
+                continue;
+            if (lane_flush(lane))
+                port->backlog_count--;
+            parker_wake(mesh->parkers[to]);
+        }
+    }
+    for (uint32_t i = 0; i < port->touched_count; i++) {
+        uint32_t to = port->touched[i];
+
+        port->is_touched[to] = false;
+        if (mesh->parkers[to] != mesh->parkers[port->index]) /* inline: it is us, and awake */
+            parker_wake(mesh->parkers[to]);
+    }
+    port->touched_count = 0;
+    return port->backlog_count == 0;
+}
+
+bool port_pop(struct port *port, uint32_t from, struct envelope *out)
+{
+    struct lane *lane = *lane_at(port->mesh, from, port->index);
+
+    return lane && lane_pop(lane, out);
+}
+
+bool port_has_mail(const struct port *port)
+{
+    struct mesh *mesh = port->mesh;
+
+    for (uint32_t from = 0; from < mesh->actor_count; from++) {
+        struct lane *lane = *lane_at(mesh, from, port->index);
+
+        if (lane && lane_depth(lane) > 0)
+            return true;
+    }
+    return false;
+}

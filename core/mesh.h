@@ -1,0 +1,80 @@
+/*
+ * core/mesh.h — who can talk to whom: every actor's port, and the lanes between them.
+ *
+ *      index:  0 … io_count-1 │ io_count … io_count+shard_count-1 │ the last one
+ *      actor:  I/O actors     │ router shards                     │ control
+ *
+ * I/O actors and shards are joined both ways, and control with everybody; I/O actors never talk
+ * to each other, nor shards. A port belongs to one actor; it remembers whom it pushed to, so that
+ * each sleeper is woken once per batch. A port can also be built without threads (simulation).
+ */
+#pragma once
+
+#include "core/lane.h"
+#include "core/limits.h"
+
+struct port {
+    struct mesh *mesh;
+    uint16_t index;
+    uint16_t touched_count; /* how many of touched[] have been pushed to since the last wake */
+    uint16_t backlog_count; /* lanes with a spill */
+    uint8_t touched[LIMIT_ACTORS];
+    bool is_touched[LIMIT_ACTORS];
+};
+
+struct mesh {
+    uint32_t io_count;
+    uint32_t shard_count;
+    uint32_t actor_count;    /* io_count + shard_count + 1 */
+    struct port *ports;      /* [actor_count] */
+    struct lane **lanes;     /* [from * actor_count + to]; NULL where nobody talks */
+    struct parker **parkers; /* [actor_count]; inline shards share their I/O actor's */
+    struct mem *mem;         /* the lanes' memory; main's account */
+};
+
+/* Build all lanes. @parkers[i] is where actor i sleeps, @mems[i] its account; both stay the
+ * caller's and must outlive the mesh. Only main, before the threads start. */
+void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
+               struct parker **parkers, struct mem **mems);
+void mesh_deinit(struct mesh *mesh); /* after every thread has joined */
+
+static inline uint32_t mesh_shard_index(const struct mesh *mesh, uint32_t shard)
+{
+    return mesh->io_count + shard;
+}
+
+static inline uint32_t mesh_control_index(const struct mesh *mesh)
+{
+    return mesh->io_count + mesh->shard_count;
+}
+
+/* Which shard owns a number (TID or ETID), and which a name (by its keyed hash). Ids are drawn so
+ * that a name and its number have the same owner. */
+static inline uint32_t mesh_shard_of_id(const struct mesh *mesh, uint32_t id)
+{
+    return id % mesh->shard_count;
+}
+
+static inline uint32_t mesh_shard_of_hash(const struct mesh *mesh, uint64_t hash)
+{
+    return (uint32_t)(hash >> 32) % mesh->shard_count;
+}
+
+/* Push to actor @to. Thread: the port's. Takes the msg reference. */
+void port_push(struct port *port, uint32_t to, struct envelope envelope);
+
+/* Wake everybody pushed to since the last call, move spills on. Thread: the port's; once a batch.
+ * Returns: are all spills empty? If not, take in no new work. */
+bool port_flush(struct port *port);
+
+/* Is nothing stuck? Cheap. */
+static inline bool port_is_clear(const struct port *port)
+{
+    return port->backlog_count == 0;
+}
+
+/* Pop the next envelope sent to this port by actor @from. Thread: the port's. */
+MUST_CHECK bool port_pop(struct port *port, uint32_t from, struct envelope *out);
+
+/* Does any lane into this port hold something? Thread: the port's. */
+bool port_has_mail(const struct port *port);

@@ -1,0 +1,33 @@
+/* core/quota.c — see core/quota.h. Only main, at boot and shutdown. */
+#include "core/quota.h"
+
+#include <stdlib.h>
+
+static void set(struct quota *quota, uint32_t count_max)
+{
+    atomic_init(&quota->used_count, 0);
+    quota->count_max = count_max;
+}
+
+void quotas_init(struct quotas *quotas, const struct config *config)
+{
+    const struct config_limits *limits = &config->limits;
+
+    set(&quotas->connections, limits->connection_count_max);
+    set(&quotas->handshakes, limits->handshake_count_max);
+    set(&quotas->topics, limits->topics_max);
+    set(&quotas->subscriptions, limits->subscriptions_max);
+    quotas->instances = calloc(config->instance_count, sizeof(*quotas->instances));
+    must(quotas->instances);
+    for (uint32_t i = 0; i < config->instance_count; i++) {
+        set(&quotas->instances[i].topics, limits->topics_per_instance_max);
+        set(&quotas->instances[i].subscriptions, limits->subscriptions_per_instance_max);
+        set(&quotas->instances[i].subtopics, limits->subtopics_per_instance_max);
+    }
+}
+
+void quotas_deinit(struct quotas *quotas)
+{
+    free(quotas->instances);
+    quotas->instances = NULL;
+}

@@ -1,0 +1,612 @@
+/*
+ * core/shard.c — what a router shard does with each envelope.
+ *
+ * Thread: the shard's (a router thread, an I/O thread's turn, or the simulation).
+ * Owns:   nothing but its state (core/shard_state.c).
+ * Never:  blocks, except in shard_main when there is nothing to do.
+ *
+ * One rule keeps everybody's tables true: the shard is the authority on who holds what, and every
+ * request gets exactly one answer on the same lane. An I/O actor whose connection has closed
+ * meanwhile answers a hold it can no longer record with LEAVE.
+ */
+#include "core/shard.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/msg.h"
+#include "core/shard_state.h"
+
+const struct stat_desc shard_stat_descs[SHARD_STAT_COUNT] = {
+#define X(name, text, unit, help) [SHARD_STAT_##name] = {text, unit, help},
+    SHARD_STATS(X)
+#undef X
+};
+
+#define STAT_NONE SHARD_STAT_COUNT /* no reason to refuse */
+
+static void count(struct shard *shard, enum shard_stat stat, uint64_t amount)
+{
+    counter_add(&shard->stats[stat], amount);
+}
+
+/* Answer the connection that @request came from; takes the reference in @answer. */
+static void answer(struct shard *shard, const struct envelope *request, struct envelope answer)
+{
+    answer.conn = request->conn;
+    answer.instance_index = request->instance_index;
+    port_push(shard->port, request->conn.io_index, answer);
+}
+
+/* -- observers -- */
+
+/* Tell everybody in @observers that @id has @subscriber_count subscribers now. */
+static void tell_observers(struct shard *shard, const struct members *observers, uint16_t instance,
+                           uint32_t id, uint32_t subscriber_count, uint8_t flags)
+{
+    struct envelope change = {.kind = ENVELOPE_CHANGE,
+                              .flags = flags,
+                              .instance_index = instance,
+                              .id = id,
+                              .count = subscriber_count};
+    uint32_t cursor = 0;
+    uint32_t unused;
+
+    while (members_next(observers, &cursor, &change.conn, &unused))
+        port_push(shard->port, change.conn.io_index, change);
+}
+
+static void tell_topic_changed(struct shard *shard, const struct topic *topic)
+{
+    tell_observers(shard, &topic->observers, topic->instance_index, topic->id,
+                   topic->subscriber_count, 0);
+}
+
+/* The client behind an ETID is gone, or replaced: Change 0, and the observations end. */
+static void end_client_observations(struct shard *shard, struct client *client)
+{
+    tell_observers(shard, &client->observers, client->instance_index, client->id, 0,
+                   ENVELOPE_ENDED);
+    count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)0 - client->observers.count);
+    members_deinit(&client->observers, &shard->mem);
+}
+
+static void on_observe(struct shard *shard, const struct envelope *envelope)
+{
+    struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
+    struct envelope reply = {.kind = ENVELOPE_CHANGE,
+                             .flags = ENVELOPE_REPLY,
+                             .id = envelope->id,
+                             .count = 0};
+    uint32_t unused;
+
+    if (!entity.topic && !entity.client) { /* unknown: Change 0, nothing kept (§4.13) */
+        answer(shard, envelope, reply);
+        return;
+    }
+    if (entity.topic)
+        reply.count = entity.topic->subscriber_count;
+    else
+        reply.flags |= ENVELOPE_SILENT; /* an ETID says nothing until it goes */
+
+    struct members *observers = entity.topic ? &entity.topic->observers : &entity.client->observers;
+    bool own_etid = entity.client && conn_handle_equal(entity.client->conn, envelope->conn);
+
+    if (own_etid || members_find(observers, envelope->conn, &unused)) {
+        answer(shard, envelope, reply);
+        return;
+    }
+    if (envelope->flags & ENVELOPE_AT_LIMIT) {
+        count(shard, SHARD_STAT_OBSERVE_LIMIT, 1);
+        reply.flags |= ENVELOPE_SILENT;
+    } else if (members_add(observers, &shard->mem, envelope->conn, 0) == MEMBERS_NO_MEMORY) {
+        count(shard, SHARD_STAT_NO_MEMORY, 1);
+        reply.flags |= ENVELOPE_SILENT;
+    } else {
+        count(shard, SHARD_STAT_OBSERVATIONS, 1);
+        reply.flags |= ENVELOPE_NEW;
+    }
+    answer(shard, envelope, reply);
+}
+
+static void remove_observer(struct shard *shard, const struct envelope *envelope,
+                            struct entity entity)
+{
+    struct members *observers = entity.topic    ? &entity.topic->observers
+                                : entity.client ? &entity.client->observers
+                                                : NULL;
+    uint32_t unused;
+
+    if (observers && members_remove(observers, &shard->mem, envelope->conn, &unused))
+        count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)-1);
+}
+
+static void on_unobserve(struct shard *shard, const struct envelope *envelope)
+{
+    struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
+
+    remove_observer(shard, envelope, entity);
+    if (entity.topic)
+        topic_forget_if_unheld(shard, entity.topic);
+}
+
+/* -- clients -- */
+
+/* The UID is live: the newer connection takes it over, with the same ETID (§4.2). */
+static void take_over(struct shard *shard, struct client *client, const struct envelope *envelope)
+{
+    struct envelope kick = {.kind = ENVELOPE_KICK,
+                            .instance_index = client->instance_index,
+                            .conn = client->conn,
+                            .id = client->id};
+
+    count(shard, SHARD_STAT_TAKEOVERS, 1);
+    port_push(shard->port, client->conn.io_index, kick);
+    end_client_observations(shard, client);
+    msg_unref(&shard->mem, client->identity);
+    client->identity = envelope->msg; /* its reference is ours now */
+    client->conn = envelope->conn;
+}
+
+static void on_connect(struct shard *shard, const struct envelope *envelope)
+{
+    struct span uid = identity_uid(envelope->msg);
+    struct client *client = client_by_uid(shard, envelope->instance_index, uid, envelope->hash);
+
+    if (client) {
+        take_over(shard, client, envelope);
+    } else {
+        client = client_make(shard, envelope->instance_index, envelope->msg, envelope->hash);
+        if (!client) {
+            count(shard, SHARD_STAT_NO_MEMORY, 1);
+            msg_unref(&shard->mem, envelope->msg);
+            answer(shard, envelope,
+                   (struct envelope){.kind = ENVELOPE_CONNECTED,
+                                     .status = SMQ_CONNACK_UNAVAILABLE});
+            return;
+        }
+        client->conn = envelope->conn;
+    }
+    answer(shard, envelope,
+           (struct envelope){.kind = ENVELOPE_CONNECTED,
+                             .status = SMQ_CONNACK_ACCEPTED,
+                             .id = client->id});
+}
+
+static void on_gone(struct shard *shard, const struct envelope *envelope)
+{
+    struct client *client = entity_by_id(shard, envelope->instance_index, envelope->id).client;
+
+    if (!client || !conn_handle_equal(client->conn, envelope->conn))
+        return; /* taken over meanwhile: the ETID lives on */
+    end_client_observations(shard, client);
+    client_remove(shard, client);
+}
+
+/* -- topics -- */
+
+/* Give the name back to where it came from, refused. */
+static void deny(struct shard *shard, const struct envelope *envelope, enum envelope_kind kind,
+                 enum shard_stat why)
+{
+    count(shard, why, 1);
+    answer(shard, envelope,
+           (struct envelope){.kind = (uint8_t)kind,
+                             .status = SMQ_ACK_DENIED,
+                             .msg = envelope->msg});
+}
+
+/* The topic of this name, made when it is new and the limits allow. On NULL *@why says which. */
+static struct topic *resolve(struct shard *shard, const struct envelope *envelope,
+                             enum shard_stat *why)
+{
+    struct span name = msg_span(envelope->msg);
+    uint16_t instance = envelope->instance_index;
+    struct topic *topic = topic_by_name(shard, instance, name, envelope->hash);
+
+    if (topic)
+        return topic;
+    *why = SHARD_STAT_TOPIC_LIMIT;
+    if (envelope->flags & ENVELOPE_AT_LIMIT)
+        return NULL;
+    if (!quota_take(&shard->quotas->topics))
+        return NULL;
+    if (quota_take(&shard->quotas->instances[instance].topics)) {
+        topic = topic_make(shard, instance, name, envelope->hash, 0);
+        if (topic)
+            return topic;
+        *why = SHARD_STAT_NO_MEMORY;
+        quota_give(&shard->quotas->instances[instance].topics);
+    }
+    quota_give(&shard->quotas->topics);
+    return NULL;
+}
+
+static void on_create(struct shard *shard, const struct envelope *envelope)
+{
+    enum shard_stat why;
+    struct topic *topic = resolve(shard, envelope, &why);
+    uint32_t flags;
+
+    if (!topic) {
+        deny(shard, envelope, ENVELOPE_CREATED, why);
+        return;
+    }
+    bool held = members_find(&topic->holders, envelope->conn, &flags);
+    if (!held && envelope->flags & ENVELOPE_AT_LIMIT) {
+        deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_TOPIC_LIMIT);
+        return;
+    }
+    if (!held &&
+        members_add(&topic->holders, &shard->mem, envelope->conn, 0) == MEMBERS_NO_MEMORY) {
+        topic_forget_if_unheld(shard, topic);
+        deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_NO_MEMORY);
+        return;
+    }
+    answer(shard, envelope,
+           (struct envelope){.kind = ENVELOPE_CREATED,
+                             .flags = held ? 0 : ENVELOPE_NEW,
+                             .id = topic->id,
+                             .msg = envelope->msg});
+}
+
+static bool take_subscription_quota(struct shard *shard, uint16_t instance)
+{
+    if (!quota_take(&shard->quotas->subscriptions))
+        return false;
+    if (quota_take(&shard->quotas->instances[instance].subscriptions))
+        return true;
+    quota_give(&shard->quotas->subscriptions);
+    return false;
+}
+
+static void give_subscription_quota(struct shard *shard, uint16_t instance)
+{
+    quota_give(&shard->quotas->instances[instance].subscriptions);
+    quota_give(&shard->quotas->subscriptions);
+}
+
+/* Make @conn a subscriber. Quotas have been taken. False: over the memory limit. */
+static bool subscribe(struct shard *shard, struct topic *topic, struct conn_handle conn)
+{
+    if (!topic_count_in(shard, topic, conn.io_index))
+        return false;
+    if (members_add(&topic->holders, &shard->mem, conn, MEMBER_SUBSCRIBED) != MEMBERS_NO_MEMORY)
+        return true;
+    topic_count_out(shard, topic, conn.io_index);
+    return false;
+}
+
+static void on_subscribe(struct shard *shard, const struct envelope *envelope)
+{
+    enum shard_stat why;
+    struct topic *topic = resolve(shard, envelope, &why);
+    uint32_t flags;
+
+    if (!topic) {
+        deny(shard, envelope, ENVELOPE_SUBSCRIBED, why);
+        return;
+    }
+    bool held = members_find(&topic->holders, envelope->conn, &flags);
+    bool subscribed = flags & MEMBER_SUBSCRIBED;
+
+    if (!subscribed) {
+        why = STAT_NONE;
+        if (!held && envelope->flags & ENVELOPE_AT_LIMIT)
+            why = SHARD_STAT_TOPIC_LIMIT;
+        else if (envelope->flags & ENVELOPE_AT_SUB_LIMIT ||
+                 !take_subscription_quota(shard, topic->instance_index))
+            why = SHARD_STAT_SUBSCRIPTION_LIMIT;
+        else if (!subscribe(shard, topic, envelope->conn)) {
+            give_subscription_quota(shard, topic->instance_index);
+            why = SHARD_STAT_NO_MEMORY;
+        }
+        if (why != STAT_NONE) {
+            topic_forget_if_unheld(shard, topic);
+            deny(shard, envelope, ENVELOPE_SUBSCRIBED, why);
+            return;
+        }
+        count(shard, SHARD_STAT_SUBSCRIPTIONS, 1);
+        /* Before the Suback: who observes and then subscribes hears in that order (§4.12). */
+        tell_topic_changed(shard, topic);
+    }
+    answer(shard, envelope,
+           (struct envelope){.kind = ENVELOPE_SUBSCRIBED,
+                             .flags = subscribed ? 0 : ENVELOPE_NEW,
+                             .id = topic->id,
+                             .msg = envelope->msg});
+}
+
+/* @conn no longer listens; it may still hold the number. */
+static void end_subscription(struct shard *shard, struct topic *topic, struct conn_handle conn)
+{
+    topic_count_out(shard, topic, conn.io_index);
+    give_subscription_quota(shard, topic->instance_index);
+    count(shard, SHARD_STAT_SUBSCRIPTIONS, (uint64_t)-1);
+    tell_topic_changed(shard, topic);
+}
+
+static void on_unsubscribe(struct shard *shard, const struct envelope *envelope)
+{
+    struct topic *topic = entity_by_id(shard, envelope->instance_index, envelope->id).topic;
+    uint32_t flags;
+
+    if (!topic || !members_find(&topic->holders, envelope->conn, &flags) ||
+        !(flags & MEMBER_SUBSCRIBED))
+        return;
+    members_clear(&topic->holders, envelope->conn, MEMBER_SUBSCRIBED);
+    end_subscription(shard, topic, envelope->conn);
+}
+
+static void on_leave(struct shard *shard, const struct envelope *envelope)
+{
+    struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
+    uint32_t flags;
+
+    remove_observer(shard, envelope, entity); /* first: who leaves does not hear of it */
+    if (!entity.topic)
+        return;
+    if (members_remove(&entity.topic->holders, &shard->mem, envelope->conn, &flags) &&
+        flags & MEMBER_SUBSCRIBED)
+        end_subscription(shard, entity.topic, envelope->conn);
+    topic_forget_if_unheld(shard, entity.topic);
+}
+
+static void on_createsub(struct shard *shard, const struct envelope *envelope)
+{
+    struct span name = msg_span(envelope->msg);
+    uint16_t instance = envelope->instance_index;
+    struct subtopic *subtopic = subtopic_by_name(shard, instance, name, envelope->hash);
+
+    if (!subtopic) {
+        struct quota *quota = &shard->quotas->instances[instance].subtopics;
+
+        if (!quota_take(quota)) {
+            deny(shard, envelope, ENVELOPE_SUBCREATED, SHARD_STAT_SUBTOPIC_LIMIT);
+            return;
+        }
+        subtopic = subtopic_make(shard, instance, name, envelope->hash, 0);
+        if (!subtopic) {
+            quota_give(quota);
+            deny(shard, envelope, ENVELOPE_SUBCREATED, SHARD_STAT_NO_MEMORY);
+            return;
+        }
+    }
+    answer(shard, envelope,
+           (struct envelope){.kind = ENVELOPE_SUBCREATED,
+                             .id = subtopic->id,
+                             .msg = envelope->msg});
+}
+
+/* -- messages -- */
+
+static void publish_to_topic(struct shard *shard, const struct topic *topic,
+                             const struct envelope *envelope)
+{
+    struct envelope deliver = {.kind = ENVELOPE_DELIVER,
+                               .instance_index = topic->instance_index,
+                               .id = topic->id,
+                               .etid = envelope->etid,
+                               .count = envelope->count,
+                               .msg = envelope->msg};
+    uint64_t mask = topic->io_mask;
+
+    must(mask != 0);
+    if (mask & (mask - 1))
+        msg_ref_many(envelope->msg, (uint32_t)__builtin_popcountll(mask) - 1);
+    for (; mask; mask &= mask - 1)
+        port_push(shard->port, (uint32_t)__builtin_ctzll(mask), deliver);
+}
+
+static void on_publish(struct shard *shard, const struct envelope *envelope)
+{
+    struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
+
+    count(shard, SHARD_STAT_RUNS, 1);
+    count(shard, SHARD_STAT_MESSAGES, envelope->count);
+    if (entity.topic && entity.topic->subscriber_count > 0) {
+        publish_to_topic(shard, entity.topic, envelope);
+        return;
+    }
+    if (entity.client) {
+        struct envelope direct = *envelope;
+
+        direct.kind = ENVELOPE_DIRECT;
+        direct.conn = entity.client->conn;
+        port_push(shard->port, direct.conn.io_index, direct);
+        return;
+    }
+    count(shard, SHARD_STAT_NO_RECEIVER, envelope->count);
+    msg_unref(&shard->mem, envelope->msg);
+}
+
+static void on_stop(struct shard *shard, const struct envelope *envelope)
+{
+    shard->stopped = true;
+    port_push(shard->port, envelope->from, (struct envelope){.kind = ENVELOPE_STOPPED});
+}
+
+/* -- the loop -- */
+
+/* The switch is exhaustive on purpose: a new kind does not compile until someone decides what it
+ * does here. Each handler owns the envelope's msg reference. */
+static void dispatch(struct shard *shard, const struct envelope *envelope)
+{
+    switch ((enum envelope_kind)envelope->kind) {
+    case ENVELOPE_CONNECT:
+        on_connect(shard, envelope);
+        return;
+    case ENVELOPE_GONE:
+        on_gone(shard, envelope);
+        return;
+    case ENVELOPE_SUBSCRIBE:
+        on_subscribe(shard, envelope);
+        return;
+    case ENVELOPE_CREATE:
+        on_create(shard, envelope);
+        return;
+    case ENVELOPE_CREATESUB:
+        on_createsub(shard, envelope);
+        return;
+    case ENVELOPE_UNSUBSCRIBE:
+        on_unsubscribe(shard, envelope);
+        return;
+    case ENVELOPE_LEAVE:
+        on_leave(shard, envelope);
+        return;
+    case ENVELOPE_PUBLISH:
+        on_publish(shard, envelope);
+        return;
+    case ENVELOPE_OBSERVE:
+        on_observe(shard, envelope);
+        return;
+    case ENVELOPE_UNOBSERVE:
+        on_unobserve(shard, envelope);
+        return;
+    case ENVELOPE_STOP:
+        on_stop(shard, envelope);
+        return;
+    case ENVELOPE_CONNECTED:
+    case ENVELOPE_KICK:
+    case ENVELOPE_SUBSCRIBED:
+    case ENVELOPE_CREATED:
+    case ENVELOPE_SUBCREATED:
+    case ENVELOPE_DELIVER:
+    case ENVELOPE_DIRECT:
+    case ENVELOPE_CHANGE:
+    case ENVELOPE_STOPPED:
+    case ENVELOPE_LIST:
+    case ENVELOPE_ROWS:
+    case ENVELOPE_ROWS_END:
+    case ENVELOPE_KIND_COUNT:
+        break;
+    }
+    must(!"an envelope that is not for shards crossed the lane");
+}
+
+uint32_t shard_turn(struct shard *shard)
+{
+    struct mesh *mesh = shard->port->mesh;
+    struct envelope envelope;
+    uint32_t handled_count = 0;
+
+    for (uint32_t from = 0; from < mesh->actor_count; from++) {
+        for (uint32_t i = 0; i < LIMIT_LANE_BATCH && port_is_clear(shard->port); i++) {
+            if (!port_pop(shard->port, from, &envelope))
+                break;
+            dispatch(shard, &envelope);
+            handled_count++;
+        }
+    }
+    if (handled_count > 0) {
+        count(shard, SHARD_STAT_ENVELOPES, handled_count);
+        count(shard, SHARD_STAT_TURNS, 1);
+    }
+    return handled_count;
+}
+
+/* Sleep until somebody pushes to us; or, while a receiver's lane is full, for a moment: it does
+ * not tell us when there is room again. */
+static void park(struct shard *shard, struct parker *parker)
+{
+    bool clear = port_is_clear(shard->port);
+    uint64_t unused;
+
+    parker_prepare(parker);
+    if (clear && port_has_mail(shard->port)) {
+        parker_cancel(parker);
+        return;
+    }
+    count(shard, SHARD_STAT_SLEEPS, 1);
+    struct pollfd wait = {.fd = parker->wake_fd, .events = POLLIN};
+    int ready = poll(&wait, 1, clear ? -1 : 1);
+    must(ready >= 0 || errno == EINTR);
+    if (ready > 0) {
+        ssize_t got = read(parker->wake_fd, &unused, sizeof(unused));
+        must(got == sizeof(unused) || errno == EAGAIN || errno == EINTR);
+    }
+    parker_cancel(parker);
+}
+
+void *shard_main(void *argument)
+{
+    struct shard *shard = argument;
+    struct parker *parker = shard->port->mesh->parkers[shard->port->index];
+
+    while (!shard->stopped || !port_is_clear(shard->port)) {
+        uint32_t handled_count = shard_turn(shard);
+
+        (void)port_flush(shard->port); /* shard_turn asks again */
+        if (handled_count == 0)
+            park(shard, parker);
+    }
+    return NULL;
+}
+
+uint32_t shard_of_topic_name(const struct config *config, const struct mesh *mesh,
+                             uint16_t instance_index, struct span name, uint64_t hash)
+{
+    const struct config_instance *instance = &config->instances[instance_index];
+
+    for (uint32_t i = 0; i < instance->topic_count; i++) {
+        const struct config_pin *pin = &instance->topics[i];
+        if (strlen(pin->name) == name.bytes_count &&
+            memcmp(pin->name, name.data, name.bytes_count) == 0)
+            return mesh_shard_of_id(mesh, pin->id);
+    }
+    return mesh_shard_of_hash(mesh, hash);
+}
+
+/* -- life -- */
+
+static enum status make_pinned(struct shard *shard, uint16_t instance_index)
+{
+    const struct config_instance *instance = &shard->config->instances[instance_index];
+    struct mesh *mesh = shard->port->mesh;
+
+    for (uint32_t i = 0; i < instance->topic_count; i++) {
+        struct span name = span_of(instance->topics[i].name, strlen(instance->topics[i].name));
+        uint64_t hash = siphash(&shard->name_key, name);
+
+        if (mesh_shard_of_id(mesh, instance->topics[i].id) == shard->shard_index &&
+            !topic_make(shard, instance_index, name, hash, instance->topics[i].id))
+            return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < instance->subtopic_count; i++) {
+        struct span name =
+            span_of(instance->subtopics[i].name, strlen(instance->subtopics[i].name));
+        uint64_t hash = siphash(&shard->name_key, name);
+
+        if (mesh_shard_of_hash(mesh, hash) == shard->shard_index &&
+            !subtopic_make(shard, instance_index, name, hash, instance->subtopics[i].id))
+            return STATUS_NO_MEMORY;
+    }
+    return STATUS_OK;
+}
+
+enum status shard_init(struct shard *shard, const struct shard_options *options)
+{
+    shard->config = options->config;
+    shard->quotas = options->quotas;
+    shard->shard_index = options->shard_index;
+    shard->port = &options->mesh->ports[mesh_shard_index(options->mesh, options->shard_index)];
+    shard->stopped = false;
+    shard->name_key = options->name_key;
+    shard->random = (struct random_ids){.key = options->random_key};
+    memset((void *)shard->stats, 0, sizeof(shard->stats));
+    shard_state_init(shard);
+    for (uint16_t i = 0; i < shard->config->instance_count; i++) {
+        enum status status = make_pinned(shard, i);
+
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+void shard_deinit(struct shard *shard)
+{
+    shard_state_deinit(shard);
+}

@@ -1,0 +1,106 @@
+/*
+ * core/shard.h — one router shard: the owner of a slice of every instance's names and numbers.
+ *
+ *      topic name ↔ TID, its holders, its subscribers per I/O actor, its observers
+ *      UID → client, ETID → connection handle, its observers
+ *      sub-topic name → STID
+ *
+ * A shard knows who asked (a connection handle) and which I/O actors have subscribers; the
+ * delivery to each subscriber is the I/O actor's (two-level fan-out). It is driven by envelopes
+ * only, so the same code runs in a thread of its own, inside an I/O thread's turn, and in the
+ * simulation. It never blocks, touches no socket and reads no clock.
+ *
+ * Thread: one; who calls shard_turn. Source: SMQ protocol §4.
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/mesh.h"
+#include "core/pool.h"
+#include "core/quota.h"
+#include "core/siphash.h"
+#include "core/stats.h"
+#include "core/table.h"
+
+#define SHARD_STATS(X)                                                                             \
+    X(ENVELOPES, "envelopes_total", "envelopes", "requests taken from the I/O actors' lanes")      \
+    X(RUNS, "runs_total", "runs", "runs of Publishes routed")                                      \
+    X(MESSAGES, "messages_total", "messages", "Publishes routed")                                  \
+    X(NO_RECEIVER, "dropped_no_receiver_total", "messages",                                        \
+      "Publishes to an id nobody listens to")                                                      \
+    X(TAKEOVERS, "takeovers_total", "clients", "a UID connected again and replaced the older one") \
+    X(TOPICS, "topics", "topics", "topic names held at the moment")                                \
+    X(CLIENTS, "clients", "clients", "clients whose UID this shard owns")                          \
+    X(SUBTOPICS, "subtopics", "names", "sub-topic names")                                          \
+    X(SUBSCRIPTIONS, "subscriptions", "subscriptions", "subscriptions at the moment")              \
+    X(OBSERVATIONS, "observations", "observations", "observations at the moment")                  \
+    X(TOPIC_LIMIT, "refused_topic_limit_total", "requests", "names refused: a topic limit")        \
+    X(SUBSCRIPTION_LIMIT, "refused_subscription_limit_total", "requests",                          \
+      "Subscribes refused: a subscription limit")                                                  \
+    X(SUBTOPIC_LIMIT, "refused_subtopic_limit_total", "requests", "Createsubs refused: the limit") \
+    X(OBSERVE_LIMIT, "refused_observe_limit_total", "requests", "Observes ignored: the limit")     \
+    X(NO_MEMORY, "refused_memory_total", "requests", "requests refused: memory_limit reached")     \
+    X(TURNS, "turns_total", "turns", "batches handled")                                            \
+    X(SLEEPS, "sleeps_total", "sleeps", "times this actor's thread had nothing to do")
+
+enum shard_stat {
+#define X(name, text, unit, help) SHARD_STAT_##name,
+    SHARD_STATS(X)
+#undef X
+        SHARD_STAT_COUNT
+};
+
+extern const struct stat_desc shard_stat_descs[SHARD_STAT_COUNT];
+
+/* One instance's slice in one shard. */
+struct shard_instance {
+    struct table topic_names; /* → topics */
+    struct table uids;        /* → clients */
+    struct table ids;         /* TIDs and ETIDs → topics and clients */
+    struct table subtopic_names;
+    struct table subtopic_ids;
+};
+
+struct shard {
+    const struct config *config;
+    struct port *port;
+    struct quotas *quotas;
+    uint32_t shard_index;
+    bool stopped; /* a STOP has come: nothing more will be asked of us */
+
+    struct siphash_key name_key; /* the same for all actors: decides who owns a name */
+    struct random_ids random;
+    struct pool topics;
+    struct pool clients;
+    struct pool subtopics;
+    struct shard_instance *instances; /* [config->instance_count] */
+    struct mem mem;
+
+    alignas(CACHE_LINE) _Atomic uint64_t stats[SHARD_STAT_COUNT];
+};
+
+struct shard_options {
+    const struct config *config; /* constant; outlives the shard */
+    struct mesh *mesh;
+    struct quotas *quotas;
+    struct siphash_key name_key;
+    struct siphash_key random_key; /* of this shard alone */
+    uint32_t shard_index;
+};
+
+/* @shard->mem must have been set up (it belongs to the mesh too). Thread: main, before the start.
+ * Makes the pinned topics and sub-topics this shard owns. STATUS_NO_MEMORY: memory_limit is too
+ * small even for those. */
+MUST_CHECK enum status shard_init(struct shard *shard, const struct shard_options *options);
+void shard_deinit(struct shard *shard);
+
+/* Handle a bounded bite from every inbox. Returns how many envelopes were handled; takes none
+ * while the port is backlogged. The caller flushes the port. */
+uint32_t shard_turn(struct shard *shard);
+
+/* The loop of a dedicated router thread; @argument: the shard. Returns when told to STOP. */
+void *shard_main(void *argument);
+
+/* Which shard owns this topic name? Pinned names live where their number does. Any thread. */
+uint32_t shard_of_topic_name(const struct config *config, const struct mesh *mesh,
+                             uint16_t instance_index, struct span name, uint64_t hash);
