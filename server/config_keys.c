@@ -224,8 +224,9 @@ const struct config_key config_keys[] = {
         "bytes",
         FIELD(limits.name_bytes_max),
         RANGE(8, 1 * KIB, 255),
-        .why = "Longest topic or sub-topic name. 255 is far beyond what applications use, and keeps "
-               "the name tables small.",
+        .why =
+            "Longest topic or sub-topic name. 255 is far beyond what applications use, and keeps "
+            "the name tables small.",
     },
     {
         "limits.queue_bytes",
