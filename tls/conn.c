@@ -1,0 +1,901 @@
+/*
+ * tls/conn.c — drive BoringSSL through a handshake, then live on keys alone. See tls/conn.h.
+ *
+ * Thread: the I/O actor that owns the engine. All functions here return without waiting.
+ * Owns:   struct tls_conn and what hangs on it; the engine's BIO.
+ * Never:  keeps a byte of input or output beyond a call.
+ */
+#include "tls/conn.h"
+
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <string.h>
+#include <time.h>
+
+#include "client/smq_wire.h"
+#include "tls/boring_memory.h"
+#include "tls/handshake.h"
+#include "tls/peer.h"
+#include "tls/signer.h"
+
+enum phase {
+    PHASE_HANDSHAKE = 0, /* .handshake */
+    PHASE_COMPACT,       /* .record */
+    PHASE_FULL,          /* .handshake, for its SSL object */
+    PHASE_CLOSED,        /* nothing: failed */
+};
+
+struct tls_conn {
+    struct tls_engine *engine; /* borrowed */
+    union {
+        struct tls_handshake *handshake;
+        struct tls_record *record;
+    };
+    struct tls_peer *peer; /* NULL: no client certificate */
+    char *sni;             /* NULL: none */
+    struct tls_info info;
+    uint8_t phase;
+    uint8_t fail_kind;  /* enum tls_fail */
+    uint8_t fail_alert; /* told to the peer, unless it was the peer who failed us */
+    bool read_closed : 1;
+    bool write_closed : 1;
+    const char *fail_text;
+};
+
+/* A span over C++'s bssl::Span<const uint8_t>, which is a pointer and a length. */
+struct boring_span {
+    const uint8_t *data;
+    size_t bytes_count;
+};
+
+/* bssl::SSL_get_traffic_secrets is exported, but declared for C++ only. Naming its symbol here
+ * keeps a C++ compiler and its runtime out of the broker. */
+extern bool
+get_traffic_secrets(const SSL *ssl, struct boring_span *read, struct boring_span *write) __asm__(
+    "_ZN4bssl23SSL_get_traffic_secretsEPK6ssl_stPNS_4SpanIKhEES6_");
+
+/* -- the BIO: BoringSSL's only way to the world -- */
+
+static int bio_read(BIO *bio, char *out, int bytes)
+{
+    struct tls_engine *engine = BIO_get_data(bio);
+    size_t count = min_size((size_t)bytes, engine->in.bytes_count);
+
+    BIO_clear_retry_flags(bio);
+    if (count == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(out, engine->in.data, count);
+    engine->in = span_skip(engine->in, count);
+    return (int)count;
+}
+
+static int bio_write(BIO *bio, const char *in, int bytes)
+{
+    struct tls_engine *engine = BIO_get_data(bio);
+    size_t count = (size_t)bytes;
+
+    BIO_clear_retry_flags(bio);
+    engine->sent_bytes += count;
+    if (!engine->out) {
+        engine->sink->cipher(engine->sink->context, (const uint8_t *)in, count);
+        return bytes;
+    }
+    must(count <= engine->out_bytes_max - engine->out_bytes);
+    memcpy(engine->out + engine->out_bytes, in, count);
+    engine->out_bytes += count;
+    return bytes;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
+
+static BIO_METHOD *bio_method(void)
+{
+    static BIO_METHOD method; /* filled in with the same values by whoever comes first */
+
+    method.name = "smqd";
+    method.bwrite = bio_write;
+    method.bread = bio_read;
+    method.ctrl = bio_control;
+    return &method;
+}
+
+/* -- the engine -- */
+
+/* Bring BoringSSL's bytes into our account. */
+static void settle(struct tls_engine *engine)
+{
+    int64_t now_bytes = tls_boring_bytes_of_thread();
+
+    if (now_bytes == engine->settled_bytes)
+        return;
+    mem_count(engine->mem, MEM_TLS, now_bytes - engine->settled_bytes);
+    engine->settled_bytes = now_bytes;
+}
+
+struct tls_engine *tls_engine_create(struct mem *mem)
+{
+    struct tls_engine *engine = mem_alloc_zero(mem, MEM_TLS, sizeof(*engine));
+    if (!engine)
+        return NULL;
+    engine->mem = mem;
+    engine->settled_bytes = tls_boring_bytes_of_thread();
+    engine->bio = BIO_new(bio_method());
+    must(engine->bio);
+    BIO_set_data(engine->bio, engine);
+    BIO_set_init(engine->bio, 1);
+    settle(engine);
+    return engine;
+}
+
+void tls_engine_destroy(struct tls_engine *engine)
+{
+    if (!engine)
+        return;
+    BIO_free(engine->bio);
+    settle(engine);
+    mem_free(engine->mem, MEM_TLS, engine, sizeof(*engine));
+}
+
+/* Everything a call to BoringSSL needs, for the length of that call. */
+static void engine_enter(struct tls_engine *engine, struct tls_handshake *handshake,
+                         const struct tls_sink *sink, struct span in)
+{
+    must(!engine->handshake);
+    ERR_clear_error();
+    engine->handshake = handshake;
+    engine->sink = sink;
+    engine->in = in;
+    engine->out = NULL;
+    engine->out_bytes = 0;
+    engine->out_bytes_max = 0;
+    engine->sent_bytes = 0;
+}
+
+static void engine_leave(struct tls_engine *engine)
+{
+    engine->handshake = NULL;
+    engine->sink = NULL;
+    engine->out = NULL;
+    ERR_clear_error();
+    settle(engine);
+}
+
+/* -- life -- */
+
+struct tls_conn *tls_conn_create(struct tls_engine *engine, struct tls_context *context,
+                                 uint64_t token)
+{
+    struct tls_conn *conn = mem_alloc_zero(engine->mem, MEM_TLS, sizeof(*conn));
+    if (!conn)
+        return NULL;
+    struct tls_handshake *handshake = mem_alloc_zero(engine->mem, MEM_TLS, sizeof(*handshake));
+    if (handshake)
+        handshake->ssl = tls_context_ssl(context);
+    if (!handshake || !handshake->ssl) {
+        mem_free(engine->mem, MEM_TLS, handshake, sizeof(*handshake));
+        mem_free(engine->mem, MEM_TLS, conn, sizeof(*conn));
+        return NULL;
+    }
+    BIO_up_ref(engine->bio);
+    SSL_set_bio(handshake->ssl, engine->bio, engine->bio);
+    handshake->context = tls_context_ref(context);
+    handshake->token = token;
+    conn->engine = engine;
+    conn->handshake = handshake;
+    conn->phase = PHASE_HANDSHAKE;
+    settle(engine);
+    return conn;
+}
+
+static void drop_handshake(struct tls_conn *conn)
+{
+    struct tls_engine *engine = conn->engine;
+    struct tls_handshake *handshake = conn->handshake;
+
+    if (handshake->job)
+        tls_sign_abandon(handshake->job);
+    SSL_free(handshake->ssl);
+    tls_context_unref(handshake->context);
+    mem_free(engine->mem, MEM_TLS, handshake, sizeof(*handshake));
+    conn->handshake = NULL;
+    settle(engine);
+}
+
+static void drop_record(struct tls_conn *conn)
+{
+    size_t bytes = tls_record_state_bytes(conn->record->version, conn->record->suite);
+
+    tls_record_deinit(conn->record);
+    mem_free(conn->engine->mem, MEM_TLS, conn->record, bytes);
+    conn->record = NULL;
+}
+
+/* Give back all that a dead connection does not need. */
+static void drop_phase(struct tls_conn *conn)
+{
+    switch ((enum phase)conn->phase) {
+    case PHASE_HANDSHAKE:
+    case PHASE_FULL:
+        drop_handshake(conn);
+        break;
+    case PHASE_COMPACT:
+        drop_record(conn);
+        break;
+    case PHASE_CLOSED:
+        break;
+    }
+    conn->phase = PHASE_CLOSED;
+}
+
+static size_t sni_bytes(const struct tls_conn *conn)
+{
+    return conn->sni ? strlen(conn->sni) + 1 : 0;
+}
+
+void tls_conn_destroy(struct tls_conn *conn)
+{
+    if (!conn)
+        return;
+    struct tls_engine *engine = conn->engine;
+
+    drop_phase(conn);
+    tls_peer_free(engine->mem, conn->peer);
+    mem_free(engine->mem, MEM_TLS, conn->sni, sni_bytes(conn));
+    mem_free(engine->mem, MEM_TLS, conn, sizeof(*conn));
+}
+
+/* -- failing -- */
+
+static enum tls_status fail(struct tls_conn *conn, const struct tls_failure *failure)
+{
+    must(failure->kind != TLS_FAIL_NONE);
+    conn->fail_kind = (uint8_t)failure->kind;
+    conn->fail_alert = failure->alert;
+    conn->fail_text = failure->text;
+    conn->read_closed = true;
+    conn->write_closed = true;
+    drop_phase(conn);
+    return TLS_FAILED;
+}
+
+/* BoringSSL's reasons, as we count them. Those not here are malformed or misplaced messages. */
+static enum tls_fail kind_of_reason(int reason)
+{
+    switch (reason) {
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+        return TLS_FAIL_PLAIN_TEXT;
+    case SSL_R_WRONG_VERSION_NUMBER:
+        return TLS_FAIL_GARBAGE;
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_UNKNOWN_PROTOCOL:
+    case SSL_R_INAPPROPRIATE_FALLBACK:
+        return TLS_FAIL_VERSION;
+    case SSL_R_NO_SHARED_CIPHER:
+    case SSL_R_NO_SHARED_GROUP:
+    case SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS:
+    case SSL_R_MISSING_KEY_SHARE:
+        return TLS_FAIL_NO_SHARED_CIPHER;
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+        return TLS_FAIL_CERTIFICATE_MISSING;
+    case SSL_R_BAD_SIGNATURE:
+    case SSL_R_UNSUPPORTED_ELLIPTIC_CURVE:
+    case SSL_R_CANNOT_PARSE_LEAF_CERT:
+        return TLS_FAIL_CERTIFICATE_BAD;
+    case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
+    case SSL_R_DATA_LENGTH_TOO_LONG:
+        return TLS_FAIL_RECORD_OVERFLOW;
+    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+    case SSL_R_DECRYPTION_FAILED:
+    case SSL_R_INVALID_OUTER_RECORD_TYPE:
+        return TLS_FAIL_BAD_RECORD;
+    case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
+    case SSL_R_TOO_MANY_WARNING_ALERTS:
+    case SSL_R_TOO_MANY_KEY_UPDATES:
+        return TLS_FAIL_FLOOD;
+    default:
+        /* BoringSSL numbers an alert of the peer 1000 and up. */
+        return reason >= SSL_AD_REASON_OFFSET ? TLS_FAIL_ALERT : TLS_FAIL_BAD_HANDSHAKE;
+    }
+}
+
+/* Read BoringSSL's error queue after a call that failed. */
+static enum tls_status fail_of_ssl(struct tls_conn *conn)
+{
+    struct tls_handshake *handshake = conn->handshake;
+    uint32_t error = ERR_peek_error();
+    struct tls_failure failure = {TLS_FAIL_INTERNAL, TLS_ALERT_INTERNAL_ERROR, "an internal error"};
+
+    if (handshake->fail != TLS_FAIL_NONE) {
+        failure.kind = handshake->fail;
+        failure.text = tls_fail_help(handshake->fail);
+    } else if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
+        int reason = ERR_GET_REASON(error);
+        long verify = SSL_get_verify_result(handshake->ssl);
+
+        failure.kind = kind_of_reason(reason);
+        failure.text = ERR_reason_error_string(error);
+        if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+            failure.kind = tls_fail_of_verify(verify);
+            failure.text = X509_verify_cert_error_string(verify);
+        }
+    } else if (ERR_reason_error_string(error)) {
+        /* An error of the crypto or X.509 code, met while reading what the peer sent. */
+        failure.kind = TLS_FAIL_BAD_HANDSHAKE;
+        failure.text = ERR_reason_error_string(error);
+    }
+    return fail(conn, &failure);
+}
+
+/* -- the hand-over: from an SSL object to what stays -- */
+
+static bool suite_of(uint16_t cipher, enum tls_suite *suite)
+{
+    switch (cipher) {
+    case 0x1301: /* TLS_AES_128_GCM_SHA256 */
+    case 0xC02B: /* ECDHE_ECDSA_AES_128_GCM */
+    case 0xC02F: /* ECDHE_RSA_AES_128_GCM */
+        *suite = TLS_SUITE_AES_128_GCM;
+        return true;
+    case 0x1302:
+    case 0xC02C:
+    case 0xC030:
+        *suite = TLS_SUITE_AES_256_GCM;
+        return true;
+    case 0x1303:
+    case 0xCCA9:
+    case 0xCCA8:
+        *suite = TLS_SUITE_CHACHA20;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void copy_info(struct tls_conn *conn)
+{
+    const SSL *ssl = conn->handshake->ssl;
+    const uint8_t *alpn;
+    unsigned alpn_bytes;
+
+    conn->info.version = SSL_version(ssl) == TLS1_3_VERSION ? TLS_1_3 : TLS_1_2;
+    conn->info.cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+    conn->info.group = SSL_get_curve_id(ssl);
+    conn->info.resumed = SSL_session_reused(ssl) == 1;
+    conn->info.cert = (uint8_t)(conn->info.resumed ? TLS_CERT_NONE : conn->handshake->cert);
+    SSL_get0_alpn_selected(ssl, &alpn, &alpn_bytes);
+    conn->info.alpn_http = alpn_bytes > 0;
+}
+
+/* The SNI and the client's certificate; false: no memory. */
+static bool copy_names(struct tls_conn *conn)
+{
+    struct mem *mem = conn->engine->mem;
+    const SSL *ssl = conn->handshake->ssl;
+    const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    if (sni && sni[0]) {
+        size_t bytes = strlen(sni) + 1;
+        conn->sni = mem_alloc(mem, MEM_TLS, bytes);
+        if (!conn->sni)
+            return false;
+        memcpy(conn->sni, sni, bytes);
+    }
+    X509 *certificate = SSL_get_peer_certificate(ssl);
+    if (!certificate)
+        return true;
+    conn->peer = tls_peer_read(mem, certificate);
+    X509_free(certificate);
+    if (conn->peer)
+        conn->peer->verdict = tls_fail_of_verify(SSL_get_verify_result(ssl));
+    return conn->peer != NULL;
+}
+
+/* The start of a record layer from a TLS 1.2 session: its key block (RFC 5246 §6.3). */
+static bool start_1_2(const SSL *ssl, struct tls_record_start *start, uint8_t *block,
+                      size_t block_bytes_max)
+{
+    size_t key_bytes = tls_key_bytes(start->suite);
+    size_t iv_bytes = tls_iv_bytes(TLS_1_2, start->suite);
+    size_t block_bytes = SSL_get_key_block_len(ssl);
+
+    must(block_bytes == 2 * (key_bytes + iv_bytes) && block_bytes <= block_bytes_max);
+    if (SSL_generate_key_block(ssl, block, block_bytes) != 1)
+        return false;
+    /* The client's write key first: what we read with. */
+    start->read_key = block;
+    start->write_key = block + key_bytes;
+    start->read_iv = block + 2 * key_bytes;
+    start->write_iv = block + 2 * key_bytes + iv_bytes;
+    return true;
+}
+
+/* Make conn->record of the SSL object's keys. False: no memory (or a suite we cannot carry). */
+static bool make_record(struct tls_conn *conn)
+{
+    const SSL *ssl = conn->handshake->ssl;
+    struct boring_span read;
+    struct boring_span write;
+    uint8_t block[2 * (TLS_KEY_BYTES_MAX + TLS_NONCE_BYTES)];
+    struct tls_record_start start = {.version = conn->info.version};
+
+    if (!suite_of(conn->info.cipher, &start.suite))
+        return false;
+    start.read_sequence = SSL_get_read_sequence(ssl);
+    start.write_sequence = SSL_get_write_sequence(ssl);
+    if (start.version == TLS_1_3) {
+        if (!get_traffic_secrets(ssl, &read, &write))
+            return false;
+        must(read.bytes_count == tls_secret_bytes(start.suite));
+        start.read_secret = read.data;
+        start.write_secret = write.data;
+    } else if (!start_1_2(ssl, &start, block, sizeof(block))) {
+        return false;
+    }
+
+    size_t bytes = tls_record_state_bytes(start.version, start.suite);
+    struct tls_record *record = mem_alloc(conn->engine->mem, MEM_TLS, bytes);
+    if (record) {
+        tls_record_init(record, &start);
+        drop_handshake(conn);
+        conn->record = record;
+    }
+    OPENSSL_cleanse(block, sizeof(block));
+    return record != NULL;
+}
+
+static enum tls_status refuse_peer(struct tls_conn *conn, enum tls_fail verdict)
+{
+    enum tls_alert alert = verdict == TLS_FAIL_CERTIFICATE_REVOKED ? TLS_ALERT_CERTIFICATE_REVOKED
+                                                                   : TLS_ALERT_CERTIFICATE_EXPIRED;
+
+    SSL_send_fatal_alert(conn->handshake->ssl, (uint8_t)alert);
+    return fail(conn, &(struct tls_failure){verdict, (uint8_t)alert, tls_fail_help(verdict)});
+}
+
+/* The handshake is done. Runs within engine_enter and engine_leave. */
+static enum tls_status hand_over(struct tls_conn *conn)
+{
+    static const struct tls_failure no_memory = {TLS_FAIL_NO_MEMORY, TLS_ALERT_INTERNAL_ERROR,
+                                                 "no memory for the session"};
+    struct tls_handshake *handshake = conn->handshake;
+    bool compact = tls_context_facts(handshake->context)->compact;
+
+    /* TLS 1.3 tickets wait for the first write; a write of nothing sends them now. */
+    (void)SSL_write(handshake->ssl, "", 0);
+    copy_info(conn);
+    if (!copy_names(conn))
+        return fail(conn, &no_memory);
+    if (conn->peer && conn->peer->verdict == TLS_FAIL_NONE) {
+        /* A resumed session's certificate was verified when the ticket was made. */
+        enum tls_fail verdict = tls_context_judge(handshake->context, conn->peer, time(NULL));
+        if (verdict != TLS_FAIL_NONE)
+            return refuse_peer(conn, verdict);
+    }
+    conn->info.handshake_out_bytes += (uint32_t)conn->engine->sent_bytes;
+    conn->engine->sent_bytes = 0;
+    if (!compact) {
+        conn->phase = PHASE_FULL;
+        return TLS_OK;
+    }
+    if (!make_record(conn))
+        return fail(conn, &no_memory);
+    conn->phase = PHASE_COMPACT;
+    return TLS_OK;
+}
+
+/* -- receiving: the handshake -- */
+
+/* Does a TLS record, of any version and kind, begin here? Five bytes at least. */
+static bool looks_like_record(const uint8_t *bytes)
+{
+    return bytes[0] >= TLS_CONTENT_CHANGE_CIPHER_SPEC && bytes[0] <= TLS_CONTENT_DATA &&
+           bytes[1] == 3 && smq_load_u16(bytes + 3) <= TLS_PLAIN_BYTES_MAX + TLS_EXPANSION_BYTES;
+}
+
+/* The whole records at the front of @input, in bytes. What is no record at all counts as whole,
+ * so that BoringSSL sees and refuses it at once, whatever length it seems to claim. */
+static size_t whole_records(struct span input, bool *garbage)
+{
+    size_t whole_bytes = 0;
+
+    *garbage = false;
+    while (input.bytes_count >= TLS_HEADER_BYTES) {
+        if (!looks_like_record(input.data)) {
+            *garbage = true;
+            return whole_bytes + input.bytes_count;
+        }
+        size_t record_bytes = TLS_HEADER_BYTES + smq_load_u16(input.data + 3);
+        if (record_bytes > input.bytes_count)
+            break;
+        whole_bytes += record_bytes;
+        input = span_skip(input, record_bytes);
+    }
+    return whole_bytes;
+}
+
+/* Go on with the handshake over @input; *used_bytes of it were read. */
+static enum tls_status drive(struct tls_conn *conn, struct span input, size_t *used_bytes,
+                             const struct tls_sink *sink)
+{
+    static const struct tls_failure no_record = {TLS_FAIL_GARBAGE, TLS_ALERT_PROTOCOL_VERSION,
+                                                 "the first bytes are no TLS record"};
+    struct tls_engine *engine = conn->engine;
+    struct tls_handshake *handshake = conn->handshake;
+    enum tls_status status = TLS_OK;
+    bool garbage;
+
+    input.bytes_count = whole_records(input, &garbage);
+    engine_enter(engine, handshake, sink, input);
+    int result = SSL_do_handshake(handshake->ssl);
+    *used_bytes = input.bytes_count - engine->in.bytes_count;
+    conn->info.handshake_in_bytes += (uint32_t)*used_bytes;
+    if (result == 1) {
+        status = hand_over(conn);
+    } else {
+        conn->info.handshake_out_bytes += (uint32_t)engine->sent_bytes;
+        switch (SSL_get_error(handshake->ssl, result)) {
+        case SSL_ERROR_WANT_READ:
+            if (garbage && engine->in.bytes_count == 0)
+                status = fail(conn, &no_record);
+            break;
+        case SSL_ERROR_WANT_PRIVATE_KEY_OPERATION:
+            status = TLS_WAIT_SIGN;
+            break;
+        default:
+            status = fail_of_ssl(conn);
+            break;
+        }
+    }
+    engine_leave(engine);
+    return status;
+}
+
+/* -- receiving: COMPACT -- */
+
+static enum tls_status fail_compact(struct tls_conn *conn, const struct tls_failure *failure,
+                                    const struct tls_sink *sink)
+{
+    uint8_t alert[TLS_ALERT_BYTES_MAX];
+
+    if (failure->kind != TLS_FAIL_ALERT && !conn->write_closed) {
+        size_t bytes = tls_record_seal_alert(conn->record, alert, failure->alert);
+        sink->cipher(sink->context, alert, bytes);
+    }
+    return fail(conn, failure);
+}
+
+static enum tls_status feed_compact(struct tls_conn *conn, uint8_t *bytes, size_t bytes_count,
+                                    size_t *used_bytes, const struct tls_sink *sink)
+{
+    struct tls_failure failure;
+    struct span data;
+    size_t at = 0;
+
+    for (;;) {
+        size_t record_bytes;
+        struct span rest = span_of(bytes + at, bytes_count - at);
+
+        *used_bytes = at;
+        if (!tls_record_measure(conn->record, rest, &record_bytes, &failure))
+            return fail_compact(conn, &failure, sink);
+        if (record_bytes == 0 || record_bytes > rest.bytes_count)
+            return TLS_OK;
+
+        enum tls_opened opened =
+            tls_record_open(conn->record, bytes + at, record_bytes, &data, &failure);
+        at += record_bytes;
+        *used_bytes = at;
+        switch (opened) {
+        case TLS_OPENED_NOTHING:
+            break;
+        case TLS_OPENED_DATA:
+            if (!sink->plain(sink->context, (uint8_t *)(uintptr_t)data.data, data.bytes_count))
+                return TLS_OK;
+            break;
+        case TLS_OPENED_CLOSED:
+            conn->read_closed = true;
+            return TLS_CLOSED_BY_PEER;
+        case TLS_OPENED_FAILED:
+            return fail_compact(conn, &failure, sink);
+        }
+    }
+}
+
+/* -- receiving: FULL -- */
+
+/* One whole record through the SSL object; its plaintext comes back in the same place. */
+static enum tls_status feed_full_record(struct tls_conn *conn, uint8_t *bytes, size_t record_bytes,
+                                        const struct tls_sink *sink, bool *stop)
+{
+    SSL *ssl = conn->handshake->ssl;
+    struct tls_engine *engine = conn->engine;
+    enum tls_status status = TLS_OK;
+
+    engine_enter(engine, conn->handshake, sink, span_of(bytes, record_bytes));
+    /* BoringSSL copies a whole record before it gives any of it back, so the place is free. */
+    int got = SSL_read(ssl, bytes, (int)record_bytes);
+    if (got <= 0) {
+        switch (SSL_get_error(ssl, got)) {
+        case SSL_ERROR_WANT_READ:
+            break;
+        case SSL_ERROR_ZERO_RETURN:
+            conn->read_closed = true;
+            status = TLS_CLOSED_BY_PEER;
+            break;
+        default:
+            status = fail_of_ssl(conn);
+            break;
+        }
+    }
+    engine_leave(engine);
+    if (got > 0)
+        *stop = !sink->plain(sink->context, bytes, (size_t)got);
+    return status;
+}
+
+static enum tls_status feed_full(struct tls_conn *conn, uint8_t *bytes, size_t bytes_count,
+                                 size_t *used_bytes, const struct tls_sink *sink)
+{
+    size_t at = 0;
+    bool stop = false;
+    enum tls_status status = TLS_OK;
+
+    while (status == TLS_OK && !stop) {
+        bool garbage;
+        struct span rest = span_of(bytes + at, bytes_count - at);
+        size_t record_bytes = rest.bytes_count; /* of garbage: BoringSSL shall see all of it */
+
+        *used_bytes = at;
+        if (rest.bytes_count < TLS_HEADER_BYTES)
+            return TLS_OK;
+        garbage = !looks_like_record(rest.data);
+        if (!garbage)
+            record_bytes = TLS_HEADER_BYTES + smq_load_u16(rest.data + 3);
+        if (record_bytes > rest.bytes_count)
+            return TLS_OK;
+        status = feed_full_record(conn, bytes + at, record_bytes, sink, &stop);
+        at += record_bytes;
+        *used_bytes = at;
+    }
+    return status;
+}
+
+/* -- receiving -- */
+
+size_t tls_conn_wants(struct span input)
+{
+    if (input.bytes_count < TLS_HEADER_BYTES)
+        return 0;
+    return min_size(TLS_HEADER_BYTES + smq_load_u16(input.data + 3), TLS_RECORD_BYTES_MAX);
+}
+
+enum tls_status tls_conn_feed(struct tls_conn *conn, uint8_t *bytes, size_t bytes_count,
+                              size_t *used_bytes, const struct tls_sink *sink)
+{
+    size_t used = 0;
+    enum tls_status status = TLS_OK;
+
+    must(!conn->read_closed);
+    *used_bytes = 0;
+    if (conn->phase == PHASE_HANDSHAKE) {
+        if (conn->handshake->job)
+            return TLS_WAIT_SIGN;
+        status = drive(conn, span_of(bytes, bytes_count), &used, sink);
+        *used_bytes = used;
+        if (status != TLS_OK || conn->phase == PHASE_HANDSHAKE)
+            return status;
+    }
+    if (conn->phase == PHASE_COMPACT)
+        status = feed_compact(conn, bytes + used, bytes_count - used, used_bytes, sink);
+    else
+        status = feed_full(conn, bytes + used, bytes_count - used, used_bytes, sink);
+    *used_bytes += used;
+    return status;
+}
+
+enum tls_status tls_conn_resume(struct tls_conn *conn, const struct tls_sink *sink)
+{
+    size_t used;
+
+    if (conn->phase != PHASE_HANDSHAKE || !conn->handshake->job)
+        return TLS_OK;
+    return drive(conn, span_of(NULL, 0), &used, sink);
+}
+
+/* -- sending -- */
+
+/* What one record adds to its plaintext. */
+static size_t overhead_bytes(const struct tls_conn *conn)
+{
+    enum tls_suite suite;
+
+    if (conn->phase == PHASE_COMPACT)
+        return tls_record_prefix_bytes(conn->record) + tls_record_suffix_bytes(conn->record);
+    if (conn->info.version == TLS_1_3)
+        return TLS_HEADER_BYTES + 1 + TLS_TAG_BYTES;
+    must(suite_of(conn->info.cipher, &suite));
+    return TLS_HEADER_BYTES + TLS_TAG_BYTES +
+           (suite == TLS_SUITE_CHACHA20 ? 0 : TLS_EXPLICIT_NONCE);
+}
+
+static size_t plain_bytes_per_record(const struct tls_conn *conn, size_t record_bytes_max)
+{
+    if (record_bytes_max == 0)
+        return TLS_PLAIN_BYTES_MAX;
+    must(record_bytes_max >= SMQ_RECORD_BYTES_MIN);
+    return min_size(record_bytes_max - overhead_bytes(conn), TLS_PLAIN_BYTES_MAX);
+}
+
+size_t tls_conn_seal_bytes_max(const struct tls_conn *conn, size_t plain_bytes,
+                               size_t record_bytes_max)
+{
+    size_t per_record = plain_bytes_per_record(conn, record_bytes_max);
+    size_t record_count = (plain_bytes + per_record - 1) / per_record;
+
+    return plain_bytes + record_count * overhead_bytes(conn) + TLS_KEY_UPDATE_BYTES;
+}
+
+/* The plaintext of a call, as one stream. */
+struct reader {
+    const struct iovec *part;
+    size_t part_count;
+    size_t part_at; /* bytes of the first part that were read */
+};
+
+static size_t reader_left(const struct reader *reader, size_t enough_bytes)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < reader->part_count && bytes < enough_bytes; i++)
+        bytes += reader->part[i].iov_len - (i == 0 ? reader->part_at : 0);
+    return min_size(bytes, enough_bytes);
+}
+
+static void reader_copy(struct reader *reader, uint8_t *out, size_t bytes)
+{
+    while (bytes > 0) {
+        must(reader->part_count > 0);
+        size_t count = min_size(bytes, reader->part->iov_len - reader->part_at);
+
+        memcpy(out, (const uint8_t *)reader->part->iov_base + reader->part_at, count);
+        out += count;
+        bytes -= count;
+        reader->part_at += count;
+        if (reader->part_at == reader->part->iov_len) {
+            reader->part++;
+            reader->part_count--;
+            reader->part_at = 0;
+        }
+    }
+}
+
+/* Seal one record of @plain_bytes at @out in FULL: through the SSL object. */
+static size_t seal_full(struct tls_conn *conn, struct reader *reader, size_t plain_bytes,
+                        uint8_t *out, size_t room)
+{
+    struct tls_engine *engine = conn->engine;
+    /* The plaintext waits at the end of the room, whence SSL_write reads it before it writes. */
+    uint8_t *plain = out + room - plain_bytes;
+
+    reader_copy(reader, plain, plain_bytes);
+    engine_enter(engine, conn->handshake, NULL, span_of(NULL, 0));
+    engine->out = out;
+    engine->out_bytes_max = room;
+    int written = SSL_write(conn->handshake->ssl, plain, (int)plain_bytes);
+    must(written == (int)plain_bytes);
+    size_t bytes = engine->out_bytes;
+    engine_leave(engine);
+    return bytes;
+}
+
+size_t tls_conn_seal(struct tls_conn *conn, const struct iovec *plain, size_t plain_count,
+                     uint8_t *out, size_t room, size_t record_bytes_max, size_t *taken_bytes)
+{
+    struct reader reader = {plain, plain_count, 0};
+    size_t per_record = plain_bytes_per_record(conn, record_bytes_max);
+    size_t overhead = overhead_bytes(conn);
+    size_t written = 0;
+
+    must(tls_conn_is_established(conn));
+    must(!conn->write_closed);
+    *taken_bytes = 0;
+    for (;;) {
+        bool update = conn->phase == PHASE_FULL || tls_record_update_due(conn->record);
+        size_t extra = overhead + (update ? TLS_KEY_UPDATE_BYTES : 0);
+        if (room - written <= extra)
+            return written;
+        size_t bytes = reader_left(&reader, min_size(per_record, room - written - extra));
+        if (bytes == 0)
+            return written;
+
+        if (conn->phase == PHASE_FULL) {
+            written += seal_full(conn, &reader, bytes, out + written, room - written);
+        } else {
+            if (update)
+                written += tls_record_seal_update(conn->record, out + written);
+            reader_copy(&reader, out + written + tls_record_prefix_bytes(conn->record), bytes);
+            written += tls_record_seal(conn->record, out + written, bytes, TLS_CONTENT_DATA);
+        }
+        *taken_bytes += bytes;
+    }
+}
+
+void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink)
+{
+    uint8_t alert[TLS_ALERT_BYTES_MAX];
+
+    if (conn->write_closed || !tls_conn_is_established(conn))
+        return;
+    conn->write_closed = true;
+    if (conn->phase == PHASE_COMPACT) {
+        size_t bytes = tls_record_seal_alert(conn->record, alert, TLS_ALERT_CLOSE_NOTIFY);
+        sink->cipher(sink->context, alert, bytes);
+        return;
+    }
+    engine_enter(conn->engine, conn->handshake, sink, span_of(NULL, 0));
+    (void)SSL_shutdown(conn->handshake->ssl); /* 0: ours is out, the peer's has not come */
+    engine_leave(conn->engine);
+}
+
+/* -- questions -- */
+
+bool tls_conn_is_established(const struct tls_conn *conn)
+{
+    return conn->phase == PHASE_COMPACT || conn->phase == PHASE_FULL;
+}
+
+struct tls_failure tls_conn_failure(const struct tls_conn *conn)
+{
+    return (struct tls_failure){conn->fail_kind, conn->fail_alert, conn->fail_text};
+}
+
+const struct tls_info *tls_conn_info(const struct tls_conn *conn)
+{
+    return &conn->info;
+}
+
+const struct tls_peer *tls_conn_peer(const struct tls_conn *conn)
+{
+    return conn->peer;
+}
+
+const char *tls_conn_sni(const struct tls_conn *conn)
+{
+    return conn->sni ? conn->sni : "";
+}
+
+const char *tls_version_name(enum tls_version version)
+{
+    return version == TLS_1_3 ? "TLSv1.3" : "TLSv1.2";
+}
+
+const char *tls_cipher_name(uint16_t cipher)
+{
+    const SSL_CIPHER *known = SSL_get_cipher_by_value(cipher);
+
+    return known ? SSL_CIPHER_standard_name(known) : "unknown";
+}
+
+size_t tls_conn_bytes(const struct tls_conn *conn)
+{
+    size_t bytes = mem_cost(sizeof(*conn));
+
+    if (conn->phase == PHASE_COMPACT)
+        bytes += mem_cost(tls_record_state_bytes(conn->record->version, conn->record->suite));
+    if (conn->phase == PHASE_HANDSHAKE || conn->phase == PHASE_FULL)
+        bytes += mem_cost(sizeof(*conn->handshake));
+    if (conn->peer)
+        bytes += mem_cost(tls_peer_bytes(conn->peer));
+    if (conn->sni)
+        bytes += mem_cost(sni_bytes(conn));
+    return bytes;
+}
