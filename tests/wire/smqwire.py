@@ -317,6 +317,16 @@ class Server:
             raise AssertionError(f"no counter {name!r} in the stats:\n{json.dumps(self.stats(), indent=1)}")
         return sum(found)
 
+    def rss_bytes(self):
+        """Resident memory of the process."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
+
+    @property
+    def sanitized(self):
+        """Is this a sanitizer build? Such a one keeps freed memory, and is slow."""
+        return any(word in pathlib.Path(SMQD).read_bytes() for word in (b"__asan_init", b"__tsan_init"))
+
     def signal(self, number):
         self.process.send_signal(number)
 
@@ -649,7 +659,7 @@ class WireTest(unittest.TestCase):
         for bucket, count in zip((result.failures, result.errors), before):
             if len(bucket) > count:
                 test, text = bucket[-1]
-                bucket[-1] = (test, text + "--- the server's log meanwhile:\n" + self._new_log()[-8000:])
+                bucket[-1] = (test, text + "--- the server's log meanwhile:\n" + folded(self._new_log()))
         return result
 
     def _new_log(self):
@@ -725,6 +735,15 @@ class WireTest(unittest.TestCase):
             self.fail(f"{name} is {self.server.counter(name)}, wanted {since + at_least} or more")
 
 
+def folded(log, lines_max=80):
+    """The last lines of @log, with repeated ones counted."""
+    lines = []
+    for line, group in itertools.groupby(log.splitlines()):
+        count = len(list(group))
+        lines.append(line if count == 1 else f"{line}  [{count} times]")
+    return "\n".join(lines[-lines_max:]) + "\n"
+
+
 def in_threads(*jobs):
     """Run the jobs side by side; the first failure is raised here."""
     failures = []
@@ -742,6 +761,29 @@ def in_threads(*jobs):
         thread.join()
     if failures:
         raise failures[0]
+
+
+class Pace:
+    """Keeps a publisher at most @ahead_count messages ahead of the slowest of its receivers."""
+
+    def __init__(self, ahead_count, receiver_count=1):
+        self.ahead_count = ahead_count
+        self.condition = threading.Condition()
+        self.received = [0] * receiver_count
+
+    def wait_for_room(self, sent_count):
+        with self.condition:
+            enough = self.condition.wait_for(
+                lambda: sent_count - min(self.received) < self.ahead_count, timeout=max(60.0, HANG_S)
+            )
+        if not enough:
+            raise AssertionError(f"sent {sent_count}, the receivers have {self.received}")
+
+    def heard(self, receiver=0):
+        with self.condition:
+            self.received[receiver] += 1
+            if self.received[receiver] % max(1, self.ahead_count // 4) == 0:
+                self.condition.notify_all()
 
 
 if __name__ == "__main__":

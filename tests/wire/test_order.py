@@ -7,36 +7,11 @@ grows to its limit because the test is not reading.
 """
 
 import random
-import threading
 
-from smqwire import WireTest, create, disconnect, in_threads, publish, subscribe, unsubscribe, wire
+from smqwire import Pace, WireTest, create, disconnect, in_threads, publish, subscribe, unsubscribe, wire
 
 MESSAGES_COUNT = 5000
 AHEAD_COUNT = 500  # a publisher is never further ahead of its slowest receiver than this
-
-
-class Pace:
-    """Keeps a publisher within AHEAD_COUNT messages of the slowest receiver: no queue overflows."""
-
-    def __init__(self, receiver_count):
-        self.condition = threading.Condition()
-        self.received = [0] * receiver_count
-
-    def wait_for_room(self, sent_count):
-        with self.condition:
-            enough = self.condition.wait_for(
-                lambda: sent_count - min(self.received) < AHEAD_COUNT, timeout=60
-            )
-        if not enough:
-            raise AssertionError(f"sent {sent_count}, the receivers have {self.received}")
-
-    def heard(self, receiver):
-        with self.condition:
-            self.received[receiver] += 1
-            if self.received[receiver] % 100 == 0:
-                self.condition.notify_all()
-
-
 ROOMY = "limits { queue_bytes = 4194304 }"  # these tests are about order, not about slow receivers
 
 
@@ -45,7 +20,7 @@ class OrderTest(WireTest):
 
     def run_row(self, payloads, receivers, destination, publisher, chunk=None):
         """@publisher sends @payloads to @destination; each of @receivers gets just that row."""
-        pace = Pace(len(receivers))
+        pace = Pace(AHEAD_COUNT, len(receivers))
 
         def send():
             for start in range(0, len(payloads), 100):
@@ -104,7 +79,7 @@ class OrderTest(WireTest):
         receiver, *publishers = self.connect_many(8)
         tid = receiver.subscribe(self.topic())
         count = 500
-        paces = {client.etid: Pace(1) for client in publishers}
+        paces = {client.etid: Pace(AHEAD_COUNT) for client in publishers}
 
         def send(client):
             for i in range(count):
