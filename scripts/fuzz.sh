@@ -1,0 +1,45 @@
+#!/bin/bash
+# Run every fuzz driver (tests/fuzz/fuzz_*.c) for some seconds each, starting from its seeds.
+#
+#   scripts/fuzz.sh [SECONDS [NAME...]]      default: 60 seconds, all drivers
+#
+# What a driver newly found goes to build-fuzz/corpus/NAME; an input that crashes one is written
+# to build-fuzz/crashes and its path printed: fix the bug, then keep the input as a seed in
+# tests/fuzz/corpus/NAME. The last line is "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=${1:-60}
+shift || true
+CC=clang scripts/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
+    -Dbuildtype=debugoptimized -Dc_args=-fsanitize=fuzzer-no-link
+
+passed=0
+failed=0
+mkdir -p build-fuzz/crashes
+for driver in build-fuzz/tests/fuzz/fuzz_*; do
+    if [ ! -f "$driver" ] || [ ! -x "$driver" ]; then
+        continue # the directory of its object files
+    fi
+    name=${driver##*/fuzz_}
+    [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
+
+    log=build-fuzz/$name.log
+    corpus=("build-fuzz/corpus/$name")
+    mkdir -p "${corpus[0]}"
+    [ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
+    options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+        -artifact_prefix=build-fuzz/crashes/"$name"-)
+    [ ! -f "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
+    if "$driver" "${options[@]}" "${corpus[@]}" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1))
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        echo "  ok    fuzz/$name ($runs inputs in $seconds s)"
+    else
+        failed=$((failed + 1))
+        echo "  FAIL  fuzz/$name; all of it in $log"
+        tail -n 40 "$log" | sed 's/^/        /'
+    fi
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

@@ -1,0 +1,240 @@
+#!/bin/bash
+# Run the tests, stage by stage, and add up what passed and failed.
+#
+#   scripts/test.sh                   every stage
+#   scripts/test.sh unit wire         only these
+#   scripts/test.sh --list            their names
+#
+# Each stage prints a heading and a line for each program; the output of a program is shown when it
+# fails. The last line is "N passed, N failed"; the exit code is 0 when nothing failed and
+# something ran. FUZZ_SECONDS (default 10) is the time for each fuzz driver.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+exec </dev/null
+
+stages=(format includes clang unit sim wire tsan asan fuzz)
+passed=0
+failed=0
+
+describe() {
+    case $1 in
+    format) echo "the code is formatted (clang-format)" ;;
+    includes) echo "includes point one way" ;;
+    clang) echo "clang builds all of it without a warning" ;;
+    unit) echo "unit tests (Criterion)" ;;
+    sim) echo "simulation: broker and model agree, step by step" ;;
+    wire) echo "wire tests: raw bytes to the real server" ;;
+    tsan) echo "what threads share, under ThreadSanitizer" ;;
+    asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
+    fuzz) echo "each parser's fuzzer, briefly" ;;
+    esac
+}
+
+# ---- counting ----
+
+pass() {
+    passed=$((passed + $1))
+    echo "  ok    $2"
+}
+
+# fail COUNT NAME OUTPUT
+fail() {
+    failed=$((failed + $1))
+    echo "  FAIL  $2"
+    [ -z "${3-}" ] || echo "$3" | tail -n "${TEST_OUTPUT_LINES:-60}" | sed 's/^/        /'
+}
+
+skip() {
+    echo "  --    $1"
+}
+
+# check NAME COMMAND...: counts as one test.
+check() {
+    local name=$1 output
+    shift
+    if output=$("$@" 2>&1); then
+        pass 1 "$name"
+    else
+        fail 1 "$name" "$output"
+    fi
+}
+
+# Add what a program said of itself: Criterion's synthesis, a last line "N passed, N failed", or
+# neither: then its exit code is one test. A program that ended badly always counts as a failure.
+account() {
+    local name=$1 code=$2 output=$3 good=0 bad=0 counted=no
+    local synthesis='Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+)'
+    local sum='([0-9]+) passed, ([0-9]+) failed'
+
+    if [[ $output =~ $synthesis ]]; then
+        good=${BASH_REMATCH[2]} bad=$((BASH_REMATCH[3] + BASH_REMATCH[4])) counted=yes
+    elif [[ $(tail -n 1 <<<"$output") =~ $sum ]]; then
+        good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} counted=yes
+    elif [ "$code" -eq 0 ]; then
+        good=1
+    fi
+    [ "$code" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
+
+    passed=$((passed + good))
+    if [ "$bad" -gt 0 ]; then
+        fail "$bad" "$name (exit code $code, $good passed)" "$output"
+    elif [ $counted = yes ]; then
+        echo "  ok    $name ($good)"
+    else
+        echo "  ok    $name"
+    fi
+}
+
+# ---- running ----
+
+# need_build DIR [MESON-OPTION...]: build it, or count one failure.
+need_build() {
+    local output
+    if ! output=$(scripts/build.sh "$@" 2>&1); then
+        fail 1 "building $1" "$output"
+        return 1
+    fi
+}
+
+# meson's tests of one suite, as "name<TAB>environment and command, quoted".
+list_tests() {
+    meson introspect "$1" --tests | python3 -c '
+import json, shlex, sys
+for test in json.load(sys.stdin):
+    if any(suite.split(":")[-1] == sys.argv[1] for suite in test["suite"]):
+        words = ["env", *(f"{k}={v}" for k, v in test["env"].items()), *test["cmd"]]
+        print(test["name"], shlex.join(words), sep="\t")
+' "$2"
+}
+
+# Build and run a suite of a build directory; says so when it has none.
+run_suite() {
+    local directory=$1 suite=$2 name command output code targets=() any=no
+
+    mapfile -t targets < <(meson introspect "$directory" --targets | python3 -c '
+import json, os, sys
+wanted = {command[0] for command in json.loads(sys.argv[2])}
+for target in json.load(sys.stdin):
+    for path in target["filename"]:
+        if path in wanted:
+            print(os.path.relpath(path, os.path.realpath(sys.argv[1])))
+' "$directory" "$(meson introspect "$directory" --tests | python3 -c '
+import json, sys
+print(json.dumps([t["cmd"] for t in json.load(sys.stdin)
+                  if any(s.split(":")[-1] == sys.argv[1] for s in t["suite"])]))
+' "$suite")")
+    if [ ${#targets[@]} -eq 0 ]; then
+        skip "there are no tests of the suite \"$suite\" in $directory"
+        return
+    fi
+    NINJA_TARGETS="${targets[*]}" need_build "$directory" || return
+    while IFS=$'\t' read -r name command; do
+        output=$(eval "timeout 600 $command" 2>&1)
+        code=$?
+        account "$name" $code "$output"
+        any=yes
+    done < <(list_tests "$directory" "$suite")
+    [ $any = yes ]
+}
+
+# Wire tests against the server of a build directory.
+run_wire() {
+    local output code
+    if [ ! -f tests/wire/run.py ]; then
+        skip "tests/wire/run.py is not there"
+        return
+    fi
+    if [ ! -x "$1/smqd" ]; then
+        skip "$1/smqd is not there"
+        return
+    fi
+    output=$(SMQD=$1/smqd timeout 1800 python3 tests/wire/run.py "${@:2}" 2>&1)
+    code=$?
+    account "wire tests against $1/smqd" $code "$output"
+}
+
+# ---- stages ----
+
+stage_format() {
+    # shellcheck disable=SC2046 # our file names have no blanks
+    check "clang-format" clang-format --dry-run -Werror $(scripts/sources.sh)
+}
+
+stage_includes() {
+    check "include directions" scripts/check-includes.sh
+}
+
+stage_clang() {
+    CC=clang check "clang build" scripts/build.sh build-clang
+}
+
+stage_unit() {
+    need_build build && run_suite build unit
+}
+
+stage_sim() {
+    need_build build && run_suite build sim
+}
+
+stage_wire() {
+    need_build build && run_wire build
+}
+
+stage_tsan() {
+    # Only what the programs need: gcc refuses fences under this sanitizer, and io_uring's are fine.
+    NINJA_TARGETS=none need_build build-tsan -Db_sanitize=thread -Db_lundef=false \
+        -Dbuildtype=debugoptimized && run_suite build-tsan tsan
+}
+
+stage_asan() {
+    export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    if need_build build-asan -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dbuildtype=debugoptimized; then
+        run_suite build-asan unit
+        run_suite build-asan sim
+        run_wire build-asan
+    fi
+    unset UBSAN_OPTIONS
+}
+
+stage_fuzz() {
+    local output code
+    if ! compgen -G 'tests/fuzz/fuzz_*.c' >/dev/null; then
+        skip "there are no drivers tests/fuzz/fuzz_*.c"
+        return
+    fi
+    output=$(scripts/fuzz.sh "${FUZZ_SECONDS:-10}" 2>&1)
+    code=$?
+    grep '^  ' <<<"$output"
+    account "fuzz drivers, ${FUZZ_SECONDS:-10} s each" $code "$output"
+}
+
+# ---- which ones ----
+
+if [ "${1-}" = --list ]; then
+    for stage in "${stages[@]}"; do
+        printf '%-10s %s\n' "$stage" "$(describe "$stage")"
+    done
+    exit 0
+fi
+[ $# -gt 0 ] || set -- "${stages[@]}"
+for stage in "$@"; do
+    if [ -z "$(describe "$stage")" ]; then
+        echo "test.sh: no stage \"$stage\"; there are: ${stages[*]}" >&2
+        exit 64
+    fi
+done
+
+began=$SECONDS
+for stage in "$@"; do
+    echo
+    echo "== $stage: $(describe "$stage")"
+    stage_began=$SECONDS
+    "stage_$stage"
+    echo "   ($((SECONDS - stage_began)) s)"
+done
+
+echo
+echo "in $((SECONDS - began)) s:"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
