@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/print.h"
 #include "cli/session.h"
+#include "cli/target.h"
 
 /* Given a number we cannot know whether it is a topic's or a client's. A client's observation ends
  * at 0 by itself, and so does ours. */

@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/session.h"
+#include "cli/target.h"
 
 struct pub {
     const struct options *options;

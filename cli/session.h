@@ -75,11 +75,3 @@ enum exit_code session_sync(struct session *session);
 
 /* Complain about a verb's status other than SMQ_OK. Returns the exit code. */
 enum exit_code session_complain(struct session *session, enum smq_status status);
-
-/**
- * A destination as people write it: all digits are an id (TID or ETID); anything else is a topic
- * name; "topic:42" is the name 42.
- *
- * Returns: true with *id set, or false with *name set, which borrows @text.
- */
-bool target_parse(const char *text, uint32_t *id, const char **name);

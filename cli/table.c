@@ -71,15 +71,25 @@ static void format_integer(char *room, size_t room_bytes, json_int_t value)
     room[at] = '\0';
 }
 
+/* JSON's strings are valid UTF-8, so a byte says where it stands in its character. */
 static void format_text(char *room, size_t room_bytes, const char *text)
 {
-    size_t at;
+    size_t at = 0;
 
-    for (at = 0; text[at] != '\0' && at + 1 < room_bytes; at++) {
-        unsigned char byte = (unsigned char)text[at];
+    for (; *text != '\0' && at + 1 < room_bytes; text++) {
+        unsigned char byte = (unsigned char)*text;
+        bool is_control = byte < ' ' || byte == 0x7F;
 
-        /* 0xC2 begins U+0080..U+00BF, the first half of which some terminals obey. */
-        room[at] = byte < ' ' || byte == 0x7F || byte == 0xC2 ? '?' : text[at];
+        /* U+0080..U+009F: control characters that some terminals obey. */
+        if (byte == 0xC2 && (unsigned char)text[1] < 0xA0) {
+            is_control = true;
+            text++;
+        }
+        room[at++] = is_control ? '?' : *text;
+    }
+    while (at > 0 && ((unsigned char)*text & 0xC0) == 0x80) { /* no half character at the end */
+        at--;
+        text--;
     }
     room[at] = '\0';
 }
