@@ -73,7 +73,7 @@ static const struct option_row {
     ROW("stopped", OPTION_COUNT, stopped_count, 0, 100000, IN(CASE_SLOW), "N",
         "subscribers that stop reading after the warm-up [1]"),
     ROW("payload", OPTION_COUNT, payload_bytes, STAMP_BYTES, PAYLOAD_BYTES_MAX, IN_TRAFFIC, "BYTES",
-        "payload of each message, 32 to 65520 [64]"),
+        "payload of each message, 40 to 65520 [64]"),
     ROW("window", OPTION_COUNT, window, 1, WINDOW_MAX, IN_TRAFFIC, "N",
         "messages of one publisher not yet received by all [64]"),
     ROW("rate", OPTION_COUNT, rate, 1, 100000000, IN_TRAFFIC & ~IN(CASE_IDLE), "N",

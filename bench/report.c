@@ -188,24 +188,35 @@ static void text_print_faults(const struct result *result)
                result->stopped_closed_count);
 }
 
-static void text_print_memory(const struct result *result)
+/* Memory for each connection is worth a line only where connections are what is measured; in
+ * the other cases the growth under load is. */
+static void text_print_memory(const struct options *options, const struct result *result)
 {
-    if (result->has_server)
+    bool is_idle = options->bench_case == CASE_IDLE;
+
+    if (result->has_server && is_idle)
         printf("  server RSS  %.1f MB before, %.1f MB connected, %.1f MB after: %.0f bytes for "
                "each connection\n",
                (double)result->rss_before_bytes / 1e6, (double)result->rss_ready_bytes / 1e6,
                (double)result->rss_after_bytes / 1e6, rss_per_conn(result));
-    if (result->slab_before_bytes > 0)
+    else if (result->has_server)
+        printf("  server RSS  %.1f MB before, %.1f MB after\n",
+               (double)result->rss_before_bytes / 1e6, (double)result->rss_after_bytes / 1e6);
+    if (is_idle)
         printf("  kernel slab %.0f bytes for each connection, both ends\n", slab_per_conn(result));
 }
 
 static void text_print(const struct options *options, const struct result *result)
 {
+    const char *case_name = bench_case_name(options->bench_case);
     const char *unit = unit_of(options->bench_case);
 
-    printf("%s over %s: %u connections, ready in %.2f s, measured %.2f s\n",
-           bench_case_name(options->bench_case), options->protocol, result->conn_count,
-           result->setup_seconds, result->seconds);
+    if (options->bench_case == CASE_CHURN)
+        printf("%s over %s: %u connections at a time, measured %.2f s\n", case_name,
+               options->protocol, result->conn_count, result->seconds);
+    else
+        printf("%s over %s: %u connections, ready in %.2f s, measured %.2f s\n", case_name,
+               options->protocol, result->conn_count, result->setup_seconds, result->seconds);
     printf("  rate        %.0f %s/s (%" PRIu64 " in all)\n",
            per((double)result->delivered_count, result->seconds), unit, result->delivered_count);
     printf("  latency µs  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n",
@@ -215,16 +226,16 @@ static void text_print(const struct options *options, const struct result *resul
     if (result->behind_seconds > 0.001)
         printf("  behind      %.3f s: the rate was more than broker and generator can do\n",
                result->behind_seconds);
-    if (options->bench_case == CASE_FANIN || result->publisher_count_max > 0)
+    if (result->publisher_count > 1)
         printf("  fairness    %.2f (fewest %" PRIu64 ", most %" PRIu64 " of one publisher)\n",
                fairness(result), result->publisher_count_min, result->publisher_count_max);
     if (result->has_server)
-        printf("  server CPU  %.3f µs for each delivered message (%.2f cores)\n",
-               server_cpu_us(options, result),
+        printf("  server CPU  %.3f µs for each %s (%.2f cores)\n", server_cpu_us(options, result),
+               options->bench_case == CASE_CHURN ? "connection" : "delivered message",
                per((double)result->server_cpu_ns / 1e9, result->seconds));
     printf("  generator   %.3f µs (%.2f cores, %u threads)\n", generator_cpu_us(options, result),
            per((double)result->generator_cpu_ns / 1e9, result->seconds), result->worker_count);
-    text_print_memory(result);
+    text_print_memory(options, result);
 }
 
 void report_print(const struct options *options, const struct result *result)

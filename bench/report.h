@@ -18,6 +18,7 @@ struct result {
     double seconds;       /* of the measurement */
     uint32_t conn_count;
     uint32_t worker_count;
+    uint32_t publisher_count;
 
     /* -- inside the measurement -- */
     uint64_t published_count;

@@ -25,7 +25,8 @@ struct stamp {
     uint32_t unused;
 };
 
-#define STAMP_BYTES ((uint32_t)sizeof(struct stamp))
+#define STAMP_BYTES 40u /* also the smallest --payload, and in its help */
+_Static_assert(sizeof(struct stamp) == STAMP_BYTES, "no padding, no surprise");
 
 static inline void stamp_write(uint8_t *at, const struct stamp *stamp)
 {

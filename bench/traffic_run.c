@@ -332,6 +332,7 @@ bool traffic_execute(const struct options *options, const struct wire_protocol *
         return false;
     result->conn_count = plan_client_count(&traffic.plan);
     result->worker_count = traffic.worker_count;
+    result->publisher_count = traffic.plan.publisher_count;
     sample(processes, &before, result);
     result->rss_before_bytes = before.rss_bytes;
     result->slab_before_bytes = process_slab_bytes();

@@ -30,11 +30,12 @@ struct wire_topic {
 
 /* What a protocol remembers of one connection. Zero is the state before greet. */
 struct wire {
-    uint32_t run;          /* set by the owner: makes names unique between runs */
-    uint32_t client_index; /* set by the owner: unique in the run */
-    uint32_t self_id;      /* SMQ: the ETID */
-    uint32_t ack_count;    /* NATS: subscriptions whose PONG has not come */
-    uint8_t stage;         /* the protocol's own */
+    uint32_t run;             /* set by the owner: makes names unique between runs */
+    uint32_t client_index;    /* set by the owner: unique in the run */
+    uint32_t self_id;         /* SMQ: the ETID */
+    uint32_t ack_count;       /* NATS: subscriptions whose PONG has not come */
+    uint32_t subscription_id; /* NATS: the last one given */
+    uint8_t stage;            /* the protocol's own */
 };
 
 enum wire_event_kind {

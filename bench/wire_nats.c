@@ -103,7 +103,8 @@ static void nats_ping(struct wire *wire, struct buffer *out)
 static void nats_subscribe(struct wire *wire, struct buffer *out, const struct wire_topic *topic)
 {
     wire->ack_count++;
-    buffer_printf(out, "SUB %s 1\r\n", topic->name);
+    wire->subscription_id++; /* a second SUB with the same id would replace the first */
+    buffer_printf(out, "SUB %s %u\r\n", topic->name, wire->subscription_id);
     nats_ping(wire, out);
 }
 
