@@ -17,7 +17,8 @@
 
 #define FILE_BYTES_MAX (16u << 20) /* a million pinned names; beyond, it is not a configuration */
 #define KEYS_MAX       64u         /* in one section, with the entry that ends the list */
-#define NAME_BYTES     128u        /* "limits.subscriptions_per_instance", and what is mistyped */
+#define NAMED          (CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES) /* sections with a name */
+#define NAME_BYTES     128u /* "limits.subscriptions_per_instance", and what is mistyped */
 
 /* What we are reading, and where to say what is wrong with it. */
 struct reader {
@@ -90,6 +91,9 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
 
         full_name(cfg, va_arg(arguments, const char *), name);
         config_unknown_key(name, text);
+    } else if (strncmp(format, "found duplicate title", strlen("found duplicate title")) == 0) {
+        snprintf(text, sizeof(text), "\"%.80s\" is there already; write it once",
+                 va_arg(arguments, const char *));
     } else {
         vsnprintf(text, sizeof(text), format, arguments);
     }
@@ -126,8 +130,8 @@ static cfg_t *grammar(void)
     static const cfg_opt_t end = CFG_END();
     cfg_opt_t topic[] = {value_named("tid"), end};
     cfg_opt_t subtopic[] = {value_named("stid"), end};
-    cfg_opt_t instance[] = {CFG_SEC("topic", topic, CFGF_MULTI | CFGF_TITLE),
-                            CFG_SEC("subtopic", subtopic, CFGF_MULTI | CFGF_TITLE), end};
+    cfg_opt_t instance[] = {CFG_SEC("topic", topic, NAMED), CFG_SEC("subtopic", subtopic, NAMED),
+                            end};
     cfg_opt_t sections[8][KEYS_MAX];
     cfg_opt_t root[KEYS_MAX];
     uint32_t root_count = list_keys("", root);
@@ -144,7 +148,7 @@ static cfg_t *grammar(void)
     }
     root[root_count++] =
         (cfg_opt_t)CFG_PTR_LIST_CB("listen", NULL, CFGF_NODEFAULT, on_value, on_value_free);
-    root[root_count++] = (cfg_opt_t)CFG_SEC("instance", instance, CFGF_MULTI | CFGF_TITLE);
+    root[root_count++] = (cfg_opt_t)CFG_SEC("instance", instance, NAMED);
     root[root_count] = end;
 
     cfg_t *cfg = cfg_init(root, CFGF_NONE); /* copies the arrays */
