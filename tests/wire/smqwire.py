@@ -50,6 +50,7 @@ SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
 TRANSCRIPT_COUNT = 12  # frames shown per client when a test fails
+GAUGES = ("open", "live", "topics", "clients", "subscriptions", "observations")  # back to the start's, always
 PATH = "/smq.lsp"  # what the default config serves
 
 SANITIZER_REPORT = re.compile(
@@ -316,6 +317,10 @@ class Server:
         if not found:
             raise AssertionError(f"no counter {name!r} in the stats:\n{json.dumps(self.stats(), indent=1)}")
         return sum(found)
+
+    def gauges(self):
+        """What the broker holds for its clients at the moment."""
+        return {name: self.counter(name) for name in GAUGES}
 
     def rss_bytes(self):
         """Resident memory of the process."""
@@ -646,6 +651,17 @@ class WireTest(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server(cls.config, cls.args, cls.env).start()
         cls.addClassCleanup(cls.server.stop)
+        cls._gauges_at_start = cls.server.gauges()
+        cls.addClassCleanup(cls._check_nothing_is_left)
+
+    @classmethod
+    def _check_nothing_is_left(cls):
+        """All clients have gone: the broker holds what it held at its start, and nothing more."""
+        deadline = time.monotonic() + max(30.0, HANG_S)
+        while cls.server.process and (gauges := cls.server.gauges()) != cls._gauges_at_start:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"left behind: {gauges}\nat the start: {cls._gauges_at_start}")
+            time.sleep(0.01)
 
     def setUp(self):
         self.server.new_log()
