@@ -47,7 +47,7 @@ static const struct option_row {
     {KIND_COUNT, "count", 'n', "N", FIELD(count), COMMAND_PUB, "send it N times (default 1)"},
     {KIND_COUNT, "count", 'n', "N", FIELD(count), COMMAND_RPC, "wait for N replies (default 1)"},
     {KIND_SECONDS, "timeout", 't', "SECONDS", FIELD(listen_ms), LISTENING,
-     "stop after so long (default: never); with --count unmet the exit code is 75"},
+     "stop after so long (default: never);\nexit code 75 when --count was not reached"},
     {KIND_SECONDS, "timeout", 't', "SECONDS", FIELD(timeout_ms), COMMAND_PUB | COMMAND_RPC | ADMIN,
      "longest wait for each answer (default 10)"},
     {KIND_FLAG, "memory", 0, NULL, FIELD(is_memory_only), COMMAND_STATS,

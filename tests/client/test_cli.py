@@ -1,0 +1,545 @@
+#!/usr/bin/env python3
+"""
+tests/client/test_cli.py: run the real `smq` and the LED example as people do, and check output,
+complaint and exit code.
+
+    SMQ=build/smq SMQD=build/smqd tests/client/test_cli.py [-v] [CLASS[.TEST]...]
+
+Against scripted brokers, for what a good one never does: refuse, babble, stay silent, vanish.
+Against the real smqd, for all that should work; skipped, and said so, when there is none.
+No sleeps and no timed assertions; the times below are hang bounds, or time limits that the test
+wants to see reached.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+sys.dont_write_bytecode = True
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "wire"))
+
+import smqwire  # noqa: E402  the wire tests' harness starts the server for us
+
+SMQ = os.environ.get("SMQ", str(TOP / "build" / "smq"))
+LED = os.environ.get("LED", str(pathlib.Path(SMQ).parent / "client" / "led"))
+HANG_S = 60
+
+OK, USAGE, NO_INPUT, UNAVAILABLE, TIMEOUT, PROTOCOL, DENIED = 0, 64, 66, 69, 75, 76, 77
+PAYLOAD_BYTES_MAX = 0xFFF0
+ETID = 77
+
+
+def smq_process(*arguments, url=None, env=None, **options):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("SMQ_", "SMQD_"))}
+    if url:
+        environment["SMQ_URL"] = url
+    return subprocess.Popen(
+        [SMQ, *arguments], env={**environment, **(env or {})}, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, **{"stdin": subprocess.DEVNULL, **options},
+    )
+
+
+class CliTest(unittest.TestCase):
+    url = None
+
+    def finish(self, process, code=OK, stdin=None):
+        """Wait for the end; returns (stdout as bytes, stderr as text)."""
+        try:
+            out, err = process.communicate(stdin, timeout=HANG_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, err = process.communicate()
+            self.fail(f"{process.args} hangs\nstdout: {out}\nstderr: {err}")
+        self.assertEqual(process.returncode, code, f"{process.args}\nstdout: {out}\nstderr: {err}")
+        return out, err.decode()
+
+    def run_smq(self, *arguments, code=OK, stdin=None, url=None, env=None):
+        process = smq_process(*arguments, url=url or self.url, env=env,
+                              stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE)
+        return self.finish(process, code, stdin)
+
+    def start_smq(self, *arguments, **options):
+        process = smq_process(*arguments, url=self.url, **options)
+        self.addCleanup(self.reap, process)
+        return process
+
+    def reap(self, process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+    def read_line(self, stream, pattern):
+        """Read lines up to one that matches; returns the match. A hang ends with the test run."""
+        seen = []
+        for line in iter(stream.readline, b""):
+            seen.append(line.decode(errors="replace"))
+            match = re.search(pattern, seen[-1])
+            if match:
+                return match
+        self.fail(f"no line like {pattern!r} in {seen}")
+
+
+# ---- The command line alone ----------------------------------------------------------------------
+
+
+class HelpTest(CliTest):
+    def test_help_names_every_command_and_each_has_its_own(self):
+        out, _ = self.run_smq("help")
+        commands = re.findall(r"^  smq (\w+)", out.decode(), re.M)
+        self.assertIn("sub", commands)
+        for command in commands:
+            if command == "help":
+                continue
+            by_word, _ = self.run_smq("help", command)
+            by_option, _ = self.run_smq(command, "--help")
+            self.assertEqual(by_word, by_option)
+            self.assertIn(b"--help", by_word)
+            self.assertTrue(by_word.startswith(b"smq " + command.encode()))
+
+    def test_help_stays_within_100_columns(self):
+        for command in ("sub", "pub", "rpc", "observe", "stats", "peers"):
+            out, _ = self.run_smq("help", command)
+            for line in out.decode().splitlines():
+                self.assertLessEqual(len(line), 100, line)
+
+    def test_wrong_command_lines_are_refused_with_advice(self):
+        for arguments in (["nonsense"], ["help", "nonsense"], ["sub"], ["pub"], ["pub", "a", "b"], ["rpc", "a"],
+                          ["stats", "x"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
+                          ["pub", "t", "-m", "x", "-l"], ["pub", "t", "-m", "x", "-f", "y"]):
+            out, err = self.run_smq(*arguments, code=USAGE)
+            self.assertEqual(out, b"", arguments)
+            self.assertTrue(err.startswith("smq: "), err)
+        self.assertIn("smq help", self.run_smq("nonsense", code=USAGE)[1])
+
+    def test_wrong_identities_are_refused_before_any_connection(self):
+        self.assertIn("6 to 255", self.run_smq("pub", "t", "--uid", "short", code=USAGE)[1])
+        self.assertIn("255", self.run_smq("pub", "t", "-c", "x" * 256, code=USAGE)[1])
+        self.assertIn("brackets", self.run_smq("pub", "t", "--url", "tcp://::1/", code=USAGE)[1])
+        self.assertIn("tcp://HOST", self.run_smq("pub", "t", "--url", "ftp://h/", code=USAGE)[1])
+
+
+# ---- Brokers that misbehave ----------------------------------------------------------------------
+
+
+def frame(packet, body=b""):
+    return struct.pack(">HB", 3 + len(body), packet) + body
+
+
+DISCONNECT = 11
+INIT = frame(1, b"\x01\0\0\0\x07127.0.0.1")
+CONNACK = frame(3, b"\0" + struct.pack(">I", ETID))
+
+
+class Peer:
+    """The broker's end of one connection."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.stream = connection.makefile("rb")
+
+    def say(self, *parts):
+        self.connection.sendall(b"".join(parts))
+
+    def hear_head(self):
+        return b"".join(iter(self.stream.readline, b"\r\n"))
+
+    def hear(self):
+        """The next frame, as (packet, body); None at the end."""
+        head = self.stream.read(3)
+        if len(head) < 3:
+            return None
+        length, packet = struct.unpack(">HB", head)
+        return packet, self.stream.read(length - 3)
+
+    def welcome(self):
+        self.hear_head()
+        self.say(INIT)
+        self.hear()
+        self.say(CONNACK)
+
+    def hear_to_the_end(self):
+        """All frames up to the Disconnect, with it, as a good broker would before it closes."""
+        heard = []
+        for heard_frame in iter(self.hear, None):
+            heard.append(heard_frame)
+            if heard_frame[0] == DISCONNECT:
+                break
+        return heard
+
+
+class ScriptedTest(CliTest):
+    def broker(self, script):
+        """A broker that plays script(peer) for each connection, then closes it."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection, contextlib.suppress(OSError):
+                        script(Peer(connection))
+
+        threading.Thread(target=serve, daemon=True).start()
+        self.url = f"tcp://127.0.0.1:{listener.getsockname()[1]}/smq.lsp"
+
+    def test_nobody_listens(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        _, err = self.run_smq("pub", "t", "-m", "x", url=f"tcp://127.0.0.1:{port}/", code=UNAVAILABLE)
+        self.assertIn(f"port {port}", err)
+        self.assertIn("is the broker running", err)
+
+    def test_http_404(self):
+        def script(peer):
+            peer.hear_head()
+            peer.say(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+        self.broker(script)
+        _, err = self.run_smq("pub", "t", "-m", "x", code=PROTOCOL)
+        self.assertIn("404", err)
+        self.assertIn("/smq.lsp", err)
+
+    def test_another_protocol(self):
+        self.broker(lambda peer: (peer.hear_head(), peer.say(b"SSH-2.0-OpenSSH_9.2p1\r\n")))
+        self.assertIn("not SMQ", self.run_smq("pub", "t", "-m", "x", code=PROTOCOL)[1])
+
+    def test_closed_before_init(self):
+        self.broker(lambda peer: peer.hear_head())
+        self.assertIn("closed", self.run_smq("pub", "t", "-m", "x", code=UNAVAILABLE)[1])
+
+    def test_silence_before_init(self):
+        self.broker(lambda peer: peer.hear_to_the_end())
+        _, err = self.run_smq("pub", "t", "-m", "x", "--timeout", "0.2", code=TIMEOUT)
+        self.assertIn("did not answer", err)
+
+    def test_wrong_credentials(self):
+        def script(peer):
+            peer.hear_head()
+            peer.say(INIT)
+            peer.hear()
+            peer.say(frame(3, b"\x03\0\0\0\0not \x1b[31myou"))
+
+        self.broker(script)
+        _, err = self.run_smq("pub", "t", "-m", "x", code=DENIED)
+        self.assertIn("--credentials", err)
+        self.assertIn("not ?[31myou", err, "the reason is shown, and cannot command the terminal")
+
+    def test_no_room(self):
+        def script(peer):
+            peer.hear_head()
+            peer.say(INIT)
+            peer.hear()
+            peer.say(frame(3, b"\x02\0\0\0\0full"))
+
+        self.broker(script)
+        self.assertIn("full", self.run_smq("pub", "t", "-m", "x", code=UNAVAILABLE)[1])
+
+    def test_a_denied_topic(self):
+        def script(peer):
+            peer.welcome()
+            packet, name = peer.hear()
+            peer.say(frame(packet + 1, b"\x01\0\0\0\0" + name))
+            peer.hear_to_the_end()
+
+        self.broker(script)
+        for arguments in (["pub", "secret", "-m", "x"], ["sub", "secret"], ["observe", "secret"],
+                          ["rpc", "secret", "s"], ["sub", "t", "--sub", "secret"]):
+            _, err = self.run_smq(*arguments, code=DENIED)
+            self.assertIn("'secret'", err)
+
+    def test_disconnected_with_a_reason(self):
+        def script(peer):
+            peer.welcome()
+            peer.hear()
+            peer.say(frame(11, b"maintenance"))
+
+        self.broker(script)
+        self.assertIn("maintenance", self.run_smq("sub", "t", code=UNAVAILABLE)[1])
+
+    def test_no_suback_and_no_reply(self):
+        self.broker(lambda peer: (peer.welcome(), peer.hear_to_the_end()))
+        self.assertIn("topic", self.run_smq("pub", "t", "-m", "x", "-t", "0.2", code=TIMEOUT)[1])
+
+    def test_the_request_and_the_connect(self):
+        seen = {}
+
+        def script(peer):
+            seen["head"] = peer.hear_head()
+            peer.say(INIT)
+            seen["connect"] = peer.hear()
+            peer.say(CONNACK)
+            seen["frames"] = [peer.hear(), peer.hear()]
+            peer.say(frame(13))
+            seen["frames"] += peer.hear_to_the_end()
+
+        self.broker(script)
+        self.run_smq("pub", "1234", "-m", "hi", "--uid", "device-1", "-c", "key", "--info", "me")
+        self.assertEqual(seen["head"].splitlines()[0], b"GET /smq.lsp HTTP/1.0")
+        self.assertIn(b"SimpleMQ: 1\r\n", seen["head"])
+        self.assertEqual(seen["connect"], (2, b"\x01\x08device-1\x03keyme"))
+        self.assertEqual(seen["frames"], [(8, struct.pack(">III", 1234, ETID, 0) + b"hi"), (12, b""), (11, b"")])
+
+    def test_two_of_us_have_different_uids(self):
+        uids = set()
+
+        def script(peer):
+            peer.hear_head()
+            peer.say(INIT)
+            uids.add(peer.hear())
+
+        self.broker(script)
+        self.run_smq("pub", "t", "-m", "x", code=UNAVAILABLE)
+        self.run_smq("pub", "t", "-m", "x", code=UNAVAILABLE)
+        self.assertEqual(len(uids), 2)
+
+    def test_a_signal_says_goodbye(self):
+        heard = []
+
+        def script(peer):
+            peer.welcome()
+            peer.hear()
+            peer.say(frame(5, b"\0\0\0\0\x09t"))
+            heard.extend(peer.hear_to_the_end())
+
+        self.broker(script)
+        process = self.start_smq("sub", "t", "-v")
+        self.read_line(process.stderr, "subscribed to t")
+        process.send_signal(signal.SIGTERM)
+        self.finish(process)
+        self.assertEqual(heard, [(11, b"")])
+
+    def test_a_closed_pipe_ends_it(self):
+        def script(peer):
+            peer.welcome()
+            peer.hear()
+            peer.say(frame(5, b"\0\0\0\0\x09t"))
+            while True:
+                peer.say(frame(8, struct.pack(">III", 9, 1, 0) + b"x"))
+
+        self.broker(script)
+        process = self.start_smq("sub", "t")
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdout = None
+        self.assertEqual(self.finish(process, code=74)[1], "")
+
+    def test_a_ping_is_answered(self):
+        heard = []
+
+        def script(peer):
+            peer.welcome()
+            peer.hear()
+            peer.say(frame(5, b"\0\0\0\0\x09t"), frame(12))
+            heard.append(peer.hear())
+            peer.say(frame(8, struct.pack(">III", 9, 1, 0) + b"after"))
+            peer.hear_to_the_end()
+
+        self.broker(script)
+        self.assertEqual(self.run_smq("sub", "t", "-n", "1")[0], b"after\n")
+        self.assertEqual(heard, [(13, b"")])
+
+
+# ---- The socket of a broker on this machine ------------------------------------------------------
+
+
+class AdminTest(CliTest):
+    def ask(self, answer, *arguments, code=OK):
+        """Run smq against a socket that gives @answer; returns (stdout, stderr, the question)."""
+        asked = []
+        directory = self.enterContext(tempfile.TemporaryDirectory(prefix="smqcli-"))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{directory}/smqd.sock")
+            listener.listen()
+
+            def serve():
+                connection, _ = listener.accept()
+                with connection:
+                    asked.append(connection.makefile("rb").readline())
+                    connection.sendall(answer)
+
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            out, err = self.run_smq(*arguments, code=code, env={"SMQD_DATA_DIR": directory})
+            thread.join(HANG_S)
+        return out.decode(), err, asked[0]
+
+    def test_no_socket_and_a_stale_one(self):
+        with tempfile.TemporaryDirectory(prefix="smqcli-") as directory:
+            _, err = self.run_smq("stats", "--data-dir", directory, code=UNAVAILABLE)
+            self.assertIn(f"{directory}/smqd.sock", err)
+            self.assertIn("--data-dir", err)
+            with socket.socket(socket.AF_UNIX) as stale:
+                stale.bind(f"{directory}/smqd.sock")
+            _, err = self.run_smq("stats", "-d", directory, code=UNAVAILABLE)
+            self.assertIn("start it again", err)
+        self.assertIn("too long", self.run_smq("stats", "-d", "x" * 108, code=USAGE)[1])
+
+    def test_answers_that_are_no_answer(self):
+        self.assertIn("not JSON", self.ask(b"oops", "stats", code=PROTOCOL)[1])
+        self.assertIn("not JSON", self.ask(b"", "stats", code=PROTOCOL)[1])
+        self.assertIn("no such", self.ask(b'{"error":"no such command"}', "peers", code=UNAVAILABLE)[1])
+        self.assertIn("'memory'", self.ask(b'{"a":1}', "stats", "--memory", code=PROTOCOL)[1])
+
+    def test_tables_for_people_and_json_for_programs(self):
+        answer = {"uptime_seconds": 61, "memory": {"used_bytes": 2048, "lines": [{"name": "topic", "count": 1234}]}}
+        text = json.dumps(answer).encode()
+        out, _, asked = self.ask(text, "stats")
+        self.assertEqual(asked, b"stats\n")
+        self.assertEqual(out, "uptime  0:01:01\n\nmemory\n  used bytes  2.00 KiB\n"
+                              "  lines\n    name   count\n    topic  1,234\n")
+        out, _, _ = self.ask(text, "stats", "--memory", "--json")
+        self.assertEqual(json.loads(out), answer["memory"])
+        out, _, asked = self.ask(text, "peers", "--json")
+        self.assertEqual(asked, b"peers\n")
+        self.assertEqual(json.loads(out), answer)
+
+    def test_a_large_answer(self):
+        answer = json.dumps({"peers": [{"uid": f"device-{i}"} for i in range(20000)]}).encode()
+        out, _, _ = self.ask(answer, "peers")
+        self.assertEqual(out.count("device-"), 20000)
+
+
+# ---- The real broker -----------------------------------------------------------------------------
+
+
+@unittest.skipUnless(os.access(smqwire.SMQD, os.X_OK), f"{smqwire.SMQD} is not built")
+class BrokerTest(smqwire.WireTest, CliTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.url = f"tcp://127.0.0.1:{cls.server.port}{smqwire.PATH}"
+
+    def start_sub(self, *arguments):
+        """`smq sub -v` whose subscriptions the broker has acknowledged."""
+        process = self.start_smq("sub", "-v", *arguments)
+        self.read_line(process.stderr, "subscribed to")
+        return process
+
+    def test_a_message_arrives(self):
+        sub = self.start_sub("news", "--count", "2")
+        self.run_smq("pub", "news", "-m", "hello")
+        self.run_smq("pub", "news", "-m", "Zürich")
+        out, _ = self.finish(sub)
+        self.assertRegex(out.decode(), r"\A\[news from \d+\] hello\n\[news from \d+\] Zürich\n\Z")
+
+    def test_binary_comes_as_hex_or_raw_or_json(self):
+        data = bytes(range(256))
+        for option, expected in (("--raw", data), (None, b"0x" + data.hex().encode() + b"\n")):
+            process = self.start_smq("sub", "binary", "-n", "1", *([option] if option else []))
+            self.wait_for_subscriber("binary")
+            self.run_smq("pub", "binary", stdin=data)
+            self.assertEqual(self.finish(process)[0], expected)
+        process = self.start_smq("sub", "binary", "-n", "1", "--json")
+        self.wait_for_subscriber("binary")
+        self.run_smq("pub", "binary", stdin=data)
+        message = json.loads(self.finish(process)[0])
+        self.assertEqual(message["payload_hex"], data.hex())
+        self.assertEqual(message["topic"], "binary")
+
+    def wait_for_subscriber(self, topic):
+        """The quiet forms of sub do not say when they are ready: the broker does."""
+        observer = self.connect()
+        observer.send(smqwire.observe(observer.create(topic)))
+        while observer.expect_type(smqwire.wire.SMQ_CHANGE).u32(4) == 0:
+            pass
+        observer.close()
+
+    def test_the_largest_payload_and_one_byte_more(self):
+        data = os.urandom(PAYLOAD_BYTES_MAX)
+        process = self.start_sub("large", "-n", "1", "--raw")
+        self.run_smq("pub", "large", stdin=data)
+        self.assertEqual(self.finish(process)[0], data)
+        _, err = self.run_smq("pub", "large", stdin=data + b"x", code=USAGE)
+        self.assertIn(str(PAYLOAD_BYTES_MAX), err)
+        self.assertIn("/nowhere", self.run_smq("pub", "t", "-f", "/nowhere", code=NO_INPUT)[1])
+
+    def test_each_line_and_each_repetition_is_a_message_in_order(self):
+        lines = [f"line {i}" for i in range(200)]
+        process = self.start_sub("lines", "-n", "400")
+        self.run_smq("pub", "lines", "--lines", "--count", "2", stdin="\n".join(lines).encode())
+        out, _ = self.finish(process)
+        self.assertEqual(re.findall(r"\] (.*)", out.decode()), [line for line in lines for _ in range(2)])
+
+    def test_sub_filters_by_subtopic(self):
+        process = self.start_sub("filtered", "--sub", "wanted", "-n", "1")
+        self.run_smq("pub", "filtered", "-m", "no")
+        self.run_smq("pub", "filtered", "-m", "no", "--sub", "other")
+        self.run_smq("pub", "filtered", "-m", "yes", "--sub", "wanted")
+        self.assertRegex(self.finish(process)[0].decode(), r"\A\[filtered from \d+ sub \d+\] yes\n\Z")
+
+    def test_self_is_reached_at_the_address_it_shows(self):
+        process = self.start_smq("sub", "self", "-n", "1")
+        etid = self.read_line(process.stderr, r"our address is (\d+)")[1]
+        self.run_smq("pub", etid, "-m", "for you alone")
+        self.assertEqual(self.finish(process)[0], b"for you alone\n")
+
+    def test_observe_counts_up_and_down(self):
+        observe = self.start_smq("observe", "watched", "--count", "3")
+        self.read_line(observe.stdout, r"^watched 0$")
+        self.finish(self.start_sub_for_a_moment("watched"))
+        self.assertEqual(self.finish(observe)[0], b"watched 1\nwatched 0\n")
+
+    def start_sub_for_a_moment(self, topic):
+        process = self.start_sub(topic)
+        process.send_signal(signal.SIGINT)
+        return process
+
+    def test_observing_a_client_ends_when_it_goes(self):
+        process = self.start_smq("sub", "self")
+        etid = self.read_line(process.stderr, r"our address is (\d+)")[1]
+        observe = self.start_smq("observe", etid)
+        # Proof that the observation has begun: a client is told of at most once, so ask the broker.
+        self.run_smq("rpc", etid, "ping", "-t", "0.2", code=TIMEOUT)
+        process.send_signal(signal.SIGTERM)
+        self.finish(process)
+        self.assertEqual(self.finish(observe)[0].decode(), f"{etid} 0\n")
+
+    def test_rpc_to_nobody_does_not_wait(self):
+        _, err = self.run_smq("rpc", "4294967295", "get", "--timeout", "3600", code=UNAVAILABLE)
+        self.assertIn("4294967295", err)
+
+    def test_a_time_limit(self):
+        self.run_smq("sub", "quiet", "--timeout", "0.1")
+        _, err = self.run_smq("sub", "quiet", "--timeout", "0.1", "-n", "1", code=TIMEOUT)
+        self.assertIn("0 of 1", err)
+
+    def test_stats_and_peers_of_the_real_broker(self):
+        process = self.start_smq("sub", "peers-test", "--uid", "a-known-uid", "-v")
+        self.read_line(process.stderr, "subscribed to")
+        directory = str(self.server.data_dir)
+        self.assertIn(b"a-known-uid", self.run_smq("peers", "-d", directory)[0])
+        self.assertIn("a-known-uid", json.dumps(json.loads(self.run_smq("peers", "-j", "-d", directory)[0])))
+        for arguments in ([], ["--memory"]):
+            self.assertNotEqual(self.run_smq("stats", *arguments, "-d", directory)[0], b"")
+            json.loads(self.run_smq("stats", *arguments, "-j", "-d", directory)[0])
+
+    def test_a_wrong_path(self):
+        url = f"tcp://127.0.0.1:{self.server.port}/nope"
+        self.assertIn("/nope", self.run_smq("pub", "t", "-m", "x", url=url, code=PROTOCOL)[1])
+
+    def test_the_led_example(self):
+        news = self.start_sub("led/state", "-n", "2")
+        led = subprocess.Popen([LED, "127.0.0.1", str(self.server.port)], stdout=subprocess.PIPE)
+        self.addCleanup(self.reap, led)
+        self.wait_for_subscriber("led/set")
+        self.run_smq("pub", "led/set", "-m", "on")
+        self.read_line(led.stdout, "the lamp is on")
+        self.assertEqual(self.run_smq("rpc", "led/set", "get")[0], b"on\n")
+        self.run_smq("pub", "led/set", "-m", "off")
+        self.assertRegex(self.finish(news)[0].decode(), r"\] on\n.*\] off\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
