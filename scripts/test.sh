@@ -207,7 +207,7 @@ stage_fuzz() {
     fi
     output=$(scripts/fuzz.sh "${FUZZ_SECONDS:-10}" 2>&1)
     code=$?
-    grep '^  ' <<<"$output"
+    grep -E '^  (ok|FAIL) ' <<<"$output"
     account "fuzz drivers, ${FUZZ_SECONDS:-10} s each" $code "$output"
 }
 
