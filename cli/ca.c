@@ -136,9 +136,10 @@ static enum exit_code ca_device(const struct ca_call *call)
 
     if (!ca)
         return EXIT_NO_INPUT;
-    if (call->replace) /* none to replace is fine as well */
-        (void)tls_ca_revoke(ca, name, &revoked_count, error);
-    bool good = tls_ca_device(ca, name, &device, error);
+    bool good = true;
+    if (call->replace && !tls_ca_revoke(ca, name, &revoked_count, error))
+        good = revoked_count == 0; /* there was none to replace: that is fine */
+    good = good && tls_ca_device(ca, name, &device, error);
     tls_ca_close(ca);
     if (!good)
         return fail(error);

@@ -1,0 +1,289 @@
+/* tls/ca_files.c — the CA's plain files and their index. See tls/ca_files.h. Any one thread. */
+#include "tls/ca_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tls/ca.h"
+
+bool ca_error(char *error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(error, TLS_CA_ERROR_BYTES, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool ca_path(char path[PATH_MAX], const char *folder, const char *a, const char *b, char *error)
+{
+    int bytes = b ? snprintf(path, PATH_MAX, "%s/%s/%s", folder, a, b)
+                  : snprintf(path, PATH_MAX, "%s/%s", folder, a);
+
+    /* Room for the ".new" of ca_write as well. */
+    if (bytes < 0 || bytes >= PATH_MAX - 8)
+        return ca_error(error, "%.200s...: this path is too long", folder);
+    return true;
+}
+
+bool ca_make_folder(const char *path, char *error)
+{
+    if (mkdir(path, CA_MODE_FOLDER) == 0 || errno == EEXIST)
+        return true;
+    return ca_error(error, "%s: cannot make this folder: %s", path, strerror(errno));
+}
+
+/* -- writing -- */
+
+static bool write_all(int fd, const uint8_t *bytes, size_t bytes_count)
+{
+    while (bytes_count > 0) {
+        ssize_t written = write(fd, bytes, bytes_count);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return false;
+        bytes += written;
+        bytes_count -= (size_t)written;
+    }
+    return true;
+}
+
+bool ca_write(const char *path, unsigned mode, BIO *content, char *error)
+{
+    char new_path[PATH_MAX];
+    const uint8_t *bytes;
+    size_t bytes_count;
+
+    must(BIO_mem_contents(content, &bytes, &bytes_count) == 1);
+    snprintf(new_path, sizeof(new_path), "%.*s.new", PATH_MAX - 8, path);
+    (void)unlink(new_path); /* of a run that was cut short; its mode might be another */
+    int fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return ca_error(error, "%s: cannot write this file: %s", path, strerror(errno));
+
+    bool good = write_all(fd, bytes, bytes_count) && fsync(fd) == 0;
+    int saved_errno = errno;
+    good = close(fd) == 0 && good;
+    if (good && rename(new_path, path) == 0)
+        return true;
+    if (good)
+        saved_errno = errno;
+    (void)unlink(new_path);
+    return ca_error(error, "%s: cannot write this file: %s", path, strerror(saved_errno));
+}
+
+bool ca_write_certificate(const char *path, X509 *certificate, char *error)
+{
+    BIO *content = BIO_new(BIO_s_mem());
+
+    must(content && PEM_write_bio_X509(content, certificate) == 1);
+    bool good = ca_write(path, CA_MODE_PUBLIC, content, error);
+    BIO_free(content);
+    return good;
+}
+
+bool ca_write_key(const char *path, EVP_PKEY *key, char *error)
+{
+    BIO *content = BIO_new(BIO_s_mem());
+
+    must(content && PEM_write_bio_PrivateKey(content, key, NULL, NULL, 0, NULL, NULL) == 1);
+    bool good = ca_write(path, CA_MODE_SECRET, content, error);
+    BIO_free(content);
+    return good;
+}
+
+void ca_print_array(BIO *out, const uint8_t *bytes, size_t bytes_count)
+{
+    for (size_t i = 0; i < bytes_count; i++)
+        BIO_printf(out, "%s0x%02x,%s", i % 12 == 0 ? "    " : " ", bytes[i],
+                   i % 12 == 11 || i + 1 == bytes_count ? "\n" : "");
+}
+
+/* -- reading -- */
+
+static BIO *open_to_read(const char *path, char *error)
+{
+    BIO *file = BIO_new_file(path, "r");
+
+    if (!file)
+        ca_error(error, "%s: cannot read this file: %s", path, strerror(errno));
+    ERR_clear_error();
+    return file;
+}
+
+X509 *ca_read_certificate(const char *path, char *error)
+{
+    BIO *file = open_to_read(path, error);
+    X509 *certificate = file ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
+
+    if (file && !certificate)
+        ca_error(error, "%s: no certificate in this file", path);
+    BIO_free(file);
+    ERR_clear_error();
+    return certificate;
+}
+
+EVP_PKEY *ca_read_key(const char *path, char *error)
+{
+    BIO *file = open_to_read(path, error);
+    EVP_PKEY *key = file ? PEM_read_bio_PrivateKey(file, NULL, NULL, (void *)(uintptr_t) "") : NULL;
+
+    if (file && !key)
+        ca_error(error, "%s: no private key in this file", path);
+    BIO_free(file);
+    ERR_clear_error();
+    return key;
+}
+
+/* -- the index -- */
+
+void ca_time_print(int64_t time_s, char text[CA_TIME_BYTES])
+{
+    time_t time = (time_t)time_s;
+    struct tm parts;
+
+    gmtime_r(&time, &parts);
+    strftime(text, CA_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+int64_t ca_time_read(const char *text)
+{
+    struct tm parts = {0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+
+    return end && *end == 0 ? (int64_t)timegm(&parts) : -1;
+}
+
+/* Cut the next field off *line into @out. */
+static bool take_field(char **line, char *out, size_t out_bytes)
+{
+    char *field = strsep(line, "\t");
+
+    if (!field || strlen(field) >= out_bytes)
+        return false;
+    strcpy(out, field);
+    return true;
+}
+
+static bool is_serial(const char *text)
+{
+    return strlen(text) == CA_SERIAL_CHARS && strspn(text, "0123456789abcdef") == CA_SERIAL_CHARS;
+}
+
+static bool line_read(char *text, struct ca_line *line)
+{
+    char status[2];
+
+    if (!take_field(&text, status, sizeof(status)) ||
+        !take_field(&text, line->serial, sizeof(line->serial)) ||
+        !take_field(&text, line->kind, sizeof(line->kind)) ||
+        !take_field(&text, line->issued, sizeof(line->issued)) ||
+        !take_field(&text, line->expires, sizeof(line->expires)) ||
+        !take_field(&text, line->revoked_at, sizeof(line->revoked_at)) ||
+        !take_field(&text, line->name, sizeof(line->name)) || text)
+        return false;
+    line->revoked = status[0] == 'R';
+    return (status[0] == 'V' || status[0] == 'R') && is_serial(line->serial) &&
+           ca_time_read(line->issued) >= 0 && ca_time_read(line->expires) >= 0 &&
+           line->revoked == (ca_time_read(line->revoked_at) >= 0);
+}
+
+static void line_print(BIO *out, const struct ca_line *line)
+{
+    BIO_printf(out, "%c\t%s\t%s\t%s\t%s\t%s\t%s\n", line->revoked ? 'R' : 'V', line->serial,
+               line->kind, line->issued, line->expires, line->revoked_at, line->name);
+}
+
+static void index_push(struct ca_index *index, const struct ca_line *line)
+{
+    /* Room doubles: at 0, 1, 2, 4, 8 ... lines. */
+    if ((index->line_count & (index->line_count - 1)) == 0) {
+        size_t room = index->line_count == 0 ? 1 : 2 * index->line_count;
+        index->lines = realloc(index->lines, room * sizeof(*index->lines));
+        must(index->lines);
+    }
+    index->lines[index->line_count++] = *line;
+}
+
+bool ca_index_load(struct ca_index *index, const char *path, char *error)
+{
+    char *text = NULL;
+    size_t room = 0;
+    bool good = true;
+
+    memset(index, 0, sizeof(*index));
+    snprintf(index->path, sizeof(index->path), "%s", path);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return errno == ENOENT
+                   ? true
+                   : ca_error(error, "%s: cannot read the index: %s", path, strerror(errno));
+    for (ssize_t bytes; good && (bytes = getline(&text, &room, file)) > 0;) {
+        struct ca_line line;
+
+        if (text[bytes - 1] == '\n')
+            text[bytes - 1] = 0;
+        good = line_read(text, &line);
+        if (good)
+            index_push(index, &line);
+    }
+    if (!good)
+        ca_error(error, "%s: line %zu of the index is damaged", path, index->line_count + 1);
+    free(text);
+    fclose(file);
+    if (!good)
+        ca_index_free(index);
+    return good;
+}
+
+void ca_index_free(struct ca_index *index)
+{
+    free(index->lines);
+    index->lines = NULL;
+    index->line_count = 0;
+}
+
+bool ca_index_add(struct ca_index *index, const struct ca_line *line, char *error)
+{
+    const uint8_t *bytes;
+    size_t bytes_count;
+    BIO *text = BIO_new(BIO_s_mem());
+
+    must(text);
+    line_print(text, line);
+    must(BIO_mem_contents(text, &bytes, &bytes_count) == 1);
+    int fd =
+        open(index->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, CA_MODE_PUBLIC);
+    bool good = fd >= 0 && write_all(fd, bytes, bytes_count) && fsync(fd) == 0;
+    if (!good)
+        ca_error(error, "%s: cannot write the index: %s", index->path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    BIO_free(text);
+    if (good)
+        index_push(index, line);
+    return good;
+}
+
+bool ca_index_save(const struct ca_index *index, char *error)
+{
+    BIO *text = BIO_new(BIO_s_mem());
+
+    must(text);
+    for (size_t i = 0; i < index->line_count; i++)
+        line_print(text, &index->lines[i]);
+    bool good = ca_write(index->path, CA_MODE_PUBLIC, text, error);
+    BIO_free(text);
+    return good;
+}
