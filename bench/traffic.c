@@ -237,26 +237,47 @@ static void hand_over(struct traffic_worker *tw, uint32_t publisher_index)
     tw->wake_mask |= 1ull << publisher->worker_index;
 }
 
-/* One receiver got the message in this slot. */
-static void slot_count_down(struct traffic_worker *tw, const struct stamp *stamp)
+/* One receiver got the message in this slot, or will never get it. */
+static void slot_count_down(struct traffic_worker *tw, uint32_t publisher_index,
+                            uint32_t slot_index)
 {
-    struct publisher *publisher = &tw->traffic->publishers[stamp->publisher_index];
-    _Atomic uint32_t *slot = &publisher->slots[stamp->slot_index];
+    struct publisher *publisher = &tw->traffic->publishers[publisher_index];
+    _Atomic uint32_t *slot = &publisher->slots[slot_index];
 
     if (tw->traffic->worker_count == 1) { /* nobody else: spare the locked instruction */
         uint32_t left_count = atomic_load_explicit(slot, memory_order_relaxed) - 1;
 
         atomic_store_explicit(slot, left_count, memory_order_relaxed);
         if (left_count == 0)
-            ready_push(tw, stamp->publisher_index);
+            ready_push(tw, publisher_index);
         return;
     }
     if (atomic_fetch_sub_explicit(slot, 1, memory_order_acq_rel) > 1)
         return;
     if (publisher->worker_index == tw->worker.index)
-        ready_push(tw, stamp->publisher_index);
+        ready_push(tw, publisher_index);
     else
-        hand_over(tw, stamp->publisher_index);
+        hand_over(tw, publisher_index);
+}
+
+/* Messages before @number of this flow did not come: free their slots, or the publisher would wait
+ * for them for ever and the run would measure its own stall. They still count as lost. */
+static void slots_free_gap(struct traffic_worker *tw, const struct stamp *stamp,
+                           uint64_t missing_count)
+{
+    const struct plan *plan = &tw->traffic->plan;
+    const struct publisher *publisher = &tw->traffic->publishers[stamp->publisher_index];
+    uint32_t window = tw->traffic->options->window;
+    uint64_t flow_turn = stamp->flow_index / plan->publisher_count;
+
+    if (missing_count > window)
+        missing_count = window; /* more cannot have been outstanding */
+    for (uint64_t i = 1; i <= missing_count; i++) {
+        /* Flows take turns, so the publisher's count of messages gives the slot. */
+        uint64_t sent_before = (stamp->number - i) * publisher->flow_count + flow_turn;
+
+        slot_count_down(tw, stamp->publisher_index, (uint32_t)(sent_before % window));
+    }
 }
 
 /* When message number @number of the whole run is due, ns. */
@@ -304,6 +325,34 @@ static void answer(struct traffic_worker *tw, struct conn *conn, const struct st
                    tw->traffic->options->payload_bytes);
 }
 
+static void count_delivery(struct traffic_worker *tw, struct sequence *track,
+                           const struct stamp *stamp)
+{
+    bool is_windowed = tw->traffic->options->rate == 0;
+    uint64_t missing_before = track->missing_count;
+    uint64_t now_ns = tw->worker.now_ns;
+
+    switch (sequence_take(track, stamp->number)) {
+    case SEQUENCE_REPEATED:
+        tw->repeated_count++;
+        return;
+    case SEQUENCE_LATE: /* its slot was freed when it was missed */
+        tw->reordered_count++;
+        tw->delivered_count++;
+        return;
+    case SEQUENCE_IN_ORDER:
+        break;
+    }
+    tw->delivered_count++;
+    if (tw->phase == PHASE_MEASURE)
+        histogram_record(&tw->latency, now_ns > stamp->sent_ns ? now_ns - stamp->sent_ns : 0);
+    if (!is_windowed)
+        return;
+    if (track->missing_count > missing_before)
+        slots_free_gap(tw, stamp, track->missing_count - missing_before);
+    slot_count_down(tw, stamp->publisher_index, stamp->slot_index);
+}
+
 static void on_message(struct traffic_worker *tw, struct conn *conn, struct span payload)
 {
     struct traffic *traffic = tw->traffic;
@@ -329,22 +378,7 @@ static void on_message(struct traffic_worker *tw, struct conn *conn, struct span
         tw->foreign_count++;
         return;
     }
-    switch (sequence_take(&traffic->tracks[track_index], stamp.number)) {
-    case SEQUENCE_REPEATED:
-        tw->repeated_count++;
-        return;
-    case SEQUENCE_LATE:
-        tw->reordered_count++;
-        break;
-    case SEQUENCE_IN_ORDER:
-        break;
-    }
-    tw->delivered_count++;
-    uint64_t now_ns = tw->worker.now_ns;
-    if (tw->phase == PHASE_MEASURE)
-        histogram_record(&tw->latency, now_ns > stamp.sent_ns ? now_ns - stamp.sent_ns : 0);
-    if (traffic->options->rate == 0)
-        slot_count_down(tw, &stamp);
+    count_delivery(tw, &traffic->tracks[track_index], &stamp);
 }
 
 /* -- hooks -- */

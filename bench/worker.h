@@ -30,7 +30,8 @@
 #define WORKER_CONNS_MAX  19900u /* a 20,000 hard limit on files, less a few for the process */
 #define WORKER_WAIT_NS    (20 * NS_PER_MS) /* the longest sleep: how late a phase is noticed */
 #define WORKER_RECV_BYTES 16384u
-#define WORKER_RECV_COUNT 512u /* buffers of the bufgroup: 8 MiB for each worker */
+#define WORKER_RECV_COUNT 64u /* buffers of the bufgroup: 1 MiB stays in the cache; 8 MiB did not  \
+                               */
 
 enum conn_state {
     CONN_CLOSED = 0, /* no descriptor; may be opened */
