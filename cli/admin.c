@@ -132,7 +132,7 @@ static enum exit_code parse(const struct answer *answer, json_t **root)
 enum exit_code admin_ask(const struct options *options, const char *question, json_t **root)
 {
     struct answer answer = {0};
-    int fd;
+    int fd = -1;
     enum exit_code code = connect_to(options, &fd);
 
     if (code != EXIT_OK)

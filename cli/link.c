@@ -12,7 +12,7 @@
 struct scheme {
     const char *name;
     const char *port; /* when the URL has none */
-    enum exit_code (*open)(struct link *link, const struct url *url, uint32_t timeout_ms);
+    enum exit_code (*open)(struct link *link, const struct url *url, const struct options *options);
     const char *(*error)(const struct link *link);
     void (*close)(struct link *link);
 };
@@ -37,9 +37,10 @@ static const char *tcp_advice(const struct smq_posix *tcp)
     }
 }
 
-static enum exit_code tcp_open(struct link *link, const struct url *url, uint32_t timeout_ms)
+static enum exit_code tcp_open(struct link *link, const struct url *url,
+                               const struct options *options)
 {
-    if (!smq_posix_open(&link->tcp, url->host, url->port, timeout_ms))
+    if (!smq_posix_open(&link->tcp, url->host, url->port, (uint32_t)options->timeout_ms))
         return complain(EXIT_UNAVAILABLE, "cannot connect to %s port %s: %s\n     %s", url->host,
                         url->port, smq_posix_error(&link->tcp), tcp_advice(&link->tcp));
     link->transport = &link->tcp.transport;
@@ -64,7 +65,7 @@ static const struct scheme schemes[] = {
 };
 #define SCHEME_COUNT (sizeof schemes / sizeof schemes[0])
 
-enum exit_code link_open(struct link *link, struct url *url, uint32_t timeout_ms)
+enum exit_code link_open(struct link *link, struct url *url, const struct options *options)
 {
     *link = (struct link){0};
     for (size_t i = 0; i < SCHEME_COUNT; i++) {
@@ -74,7 +75,7 @@ enum exit_code link_open(struct link *link, struct url *url, uint32_t timeout_ms
             continue;
         if (url->port[0] == '\0')
             snprintf(url->port, sizeof url->port, "%s", scheme->port);
-        enum exit_code code = scheme->open(link, url, timeout_ms);
+        enum exit_code code = scheme->open(link, url, options);
         if (code == EXIT_OK)
             link->scheme = scheme;
         return code;

@@ -8,9 +8,8 @@
  */
 #pragma once
 
-#include <stdint.h>
-
 #include "cli/exit.h"
+#include "cli/options.h"
 #include "cli/url.h"
 #include "client/posix.h"
 
@@ -25,11 +24,12 @@ struct link {
 /**
  * Connect to @url, and put its scheme's port into it when it has none.
  *
+ * @options: what a transport wants to know beside the address; timeout_ms bounds each step.
  * Returns: EXIT_OK, and the caller must call link_close(); or another code, after a complaint
  *          that says what to look at.
  */
 __attribute__((warn_unused_result)) enum exit_code link_open(struct link *link, struct url *url,
-                                                             uint32_t timeout_ms);
+                                                             const struct options *options);
 
 /* What ended the connection, as a text for people. */
 const char *link_error(const struct link *link);

@@ -200,7 +200,7 @@ struct session *session_open(const struct options *options, enum exit_code *code
     else
         *code = check_identity(uid, options->credentials);
     if (*code == EXIT_OK)
-        *code = link_open(&session->link, &session->url, (uint32_t)options->timeout_ms);
+        *code = link_open(&session->link, &session->url, options);
     if (*code == EXIT_OK)
         *code = handshake(session, options, uid);
     if (*code == EXIT_OK)
