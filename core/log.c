@@ -17,9 +17,11 @@ static _Atomic uint8_t level_max = LOG_LEVEL_INFO;
 void log_lane_init(struct log_lane *lane, const char *actor, void (*wake)(void *context),
                    void *wake_context)
 {
-    must(strlen(actor) < sizeof(lane->actor));
+    size_t actor_bytes = strlen(actor) + 1;
+
+    must(actor_bytes <= sizeof(lane->actor));
     /* Not a memset of the whole: most lanes never touch most of their pages. */
-    strcpy(lane->actor, actor);
+    memcpy(lane->actor, actor, actor_bytes);
     lane->wake = wake;
     lane->wake_context = wake_context;
     atomic_init(&lane->pushed_count, 0);

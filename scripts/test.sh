@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes clang unit sim wire tsan asan fuzz)
+stages=(format includes clang firmware unit sim wire cli tsan asan fuzz)
 passed=0
 failed=0
 
@@ -21,9 +21,11 @@ describe() {
     format) echo "the code is formatted (clang-format)" ;;
     includes) echo "includes point one way" ;;
     clang) echo "clang builds all of it without a warning" ;;
+    firmware) echo "the device library compiles for a microcontroller" ;;
     unit) echo "unit tests (Criterion)" ;;
     sim) echo "simulation: broker and model agree, step by step" ;;
     wire) echo "wire tests: raw bytes to the real server" ;;
+    cli) echo "smq and the LED example, as people run them" ;;
     tsan) echo "what threads share, under ThreadSanitizer" ;;
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
     fuzz) echo "each parser's fuzzer, briefly" ;;
@@ -59,17 +61,27 @@ check() {
     fi
 }
 
-# Add what a program said of itself: Criterion's synthesis, a last line "N passed, N failed", or
-# neither: then its exit code is one test. A program that ended badly always counts as a failure.
+# Add what a program said of itself: Criterion's synthesis, Python unittest's summary, a last line
+# "N passed, N failed", or none of these: then its exit code is one test. A program that ended
+# badly always counts as a failure.
 account() {
     local name=$1 code=$2 output=$3 good=0 bad=0 counted=no
     local synthesis='Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+)'
     local sum='([0-9]+) passed, ([0-9]+) failed'
+    local unittest='Ran ([0-9]+) tests? in' part
 
     if [[ $output =~ $synthesis ]]; then
         good=${BASH_REMATCH[2]} bad=$((BASH_REMATCH[3] + BASH_REMATCH[4])) counted=yes
     elif [[ $(tail -n 1 <<<"$output") =~ $sum ]]; then
         good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} counted=yes
+    elif [[ $output =~ $unittest ]]; then
+        good=${BASH_REMATCH[1]} counted=yes
+        for part in failures errors skipped; do
+            [[ $(tail -n 1 <<<"$output") =~ $part=([0-9]+) ]] || continue
+            good=$((good - BASH_REMATCH[1]))
+            [ $part = skipped ] || bad=$((bad + BASH_REMATCH[1]))
+        done
+        [ "$good" -ge 0 ] || good=0 # a class that could not start is an error, but not a test
     elif [ "$code" -eq 0 ]; then
         good=1
     fi
@@ -170,6 +182,14 @@ stage_clang() {
     CC=clang check "clang build" scripts/build.sh build-clang
 }
 
+stage_firmware() {
+    if ! command -v arm-none-eabi-gcc >/dev/null; then
+        skip "arm-none-eabi-gcc is not installed (scripts/apt-install.sh test)"
+        return
+    fi
+    check "client/smq.c for a Cortex-M0+: $(client/size.sh 2>&1 | tail -n 1)" client/size.sh
+}
+
 stage_unit() {
     need_build build && run_suite build unit
 }
@@ -180,6 +200,18 @@ stage_sim() {
 
 stage_wire() {
     need_build build && run_wire build
+}
+
+stage_cli() {
+    local output code
+    if [ ! -f tests/client/test_cli.py ]; then
+        skip "tests/client/test_cli.py is not there"
+        return
+    fi
+    need_build build || return
+    output=$(SMQ=build/smq SMQD=build/smqd timeout 1800 python3 tests/client/test_cli.py 2>&1)
+    code=$?
+    account "smq" $code "$output"
 }
 
 stage_tsan() {

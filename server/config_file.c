@@ -49,7 +49,7 @@ static int on_value(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
     located->text = strdup(value);
     must(located->text);
     located->line = cfg->line;
-    memcpy(result, &located, sizeof(located));
+    *(void **)result = located;
     return 0;
 }
 
