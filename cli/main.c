@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/ca.h"
 #include "cli/command.h"
 
 #define NO_LIMIT 1000
@@ -19,6 +20,7 @@ static const struct command {
     const char *summary;
     const char *details;
     enum exit_code (*run)(const struct options *options);
+    int (*run_words)(int argc, char **argv); /* instead, for one with verbs and a help of its own */
 } commands[] = {
     {"sub", COMMAND_SUB, 1, NO_LIMIT, "TOPIC...", "print the messages of topics",
      "Prints each message as a line of text, or as 0x and hex digits when it is not text.\n"
@@ -51,6 +53,10 @@ static const struct command {
     {"peers", COMMAND_PEERS, 0, 0, "", "list the clients of a broker on this machine",
      "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
      command_peers},
+    {.name = "ca",
+     .arguments = "VERB ...",
+     .summary = "a certificate authority of your own",
+     .run_words = cmd_ca},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
@@ -71,11 +77,17 @@ static void print_help(FILE *out)
         out);
 }
 
-static void print_command_help(FILE *out, const struct command *command)
+static int print_command_help(const struct command *command)
 {
-    fprintf(out, "smq %s %s%s[OPTION...]\n  %s\n\n%s\n", command->name, command->arguments,
+    if (command->run_words != NULL) {
+        char *words[] = {(char *)command->name, "--help", NULL};
+
+        return command->run_words(2, words);
+    }
+    fprintf(stdout, "smq %s %s%s[OPTION...]\n  %s\n\n%s\n", command->name, command->arguments,
             command->arguments[0] != '\0' ? " " : "", command->summary, command->details);
-    options_print(out, command->bit);
+    options_print(stdout, command->bit);
+    return EXIT_OK;
 }
 
 static const struct command *command_find(const char *name)
@@ -87,16 +99,16 @@ static const struct command *command_find(const char *name)
     return NULL;
 }
 
-static enum exit_code help(int argc, char **argv)
+static int help(int argc, char **argv)
 {
     const struct command *command = argc > 1 ? command_find(argv[1]) : NULL;
 
-    if (argc > 1 && command == NULL)
-        return complain(EXIT_USAGE, "there is no command '%s'; `smq help` lists them", argv[1]);
     if (command != NULL)
-        print_command_help(stdout, command);
-    else
-        print_help(stdout);
+        return print_command_help(command);
+    if (argc > 1)
+        return (int)complain(EXIT_USAGE, "there is no command '%s'; `smq help` lists them",
+                             argv[1]);
+    print_help(stdout);
     return EXIT_OK;
 }
 
@@ -110,7 +122,7 @@ int main(int argc, char **argv)
     }
     const char *name = argv[1];
     if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return (int)help(argc - 1, argv + 1);
+        return help(argc - 1, argv + 1);
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
         puts("smq " SMQD_VERSION);
         return EXIT_OK;
@@ -118,14 +130,14 @@ int main(int argc, char **argv)
     const struct command *command = command_find(name);
     if (command == NULL)
         return (int)complain(EXIT_USAGE, "there is no command '%s'; `smq help` lists them", name);
+    if (command->run_words != NULL)
+        return command->run_words(argc - 1, argv + 1);
 
     enum exit_code code = options_parse(&options, command->bit, argc - 1, argv + 1);
     if (code != EXIT_OK)
         return (int)code;
-    if (options.help) {
-        print_command_help(stdout, command);
-        return EXIT_OK;
-    }
+    if (options.help)
+        return print_command_help(command);
     if (options.argument_count < command->argument_count_min ||
         options.argument_count > command->argument_count_max)
         return (int)complain(EXIT_USAGE, "usage: smq %s %s; see `smq %s --help`", command->name,

@@ -108,7 +108,7 @@ class HelpTest(CliTest):
             self.assertTrue(by_word.startswith(b"smq " + command.encode()))
 
     def test_help_stays_within_100_columns(self):
-        for command in ("sub", "pub", "rpc", "observe", "stats", "peers"):
+        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca"):
             out, _ = self.run_smq("help", command)
             for line in out.decode().splitlines():
                 self.assertLessEqual(len(line), 100, line)
