@@ -11,7 +11,10 @@ cd "$(dirname "$0")/.."
 
 directory=${1:?which build directory?}
 shift
+quiet=--quiet
+[ ! -t 1 ] || quiet= # a person sees how far it is
 if [ ! -f "$directory/build.ninja" ]; then
+    [ -z "$quiet" ] && echo "Configuring $directory/ (once)"
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
     if ! meson setup "$directory" "$@" >"$log" 2>&1; then
@@ -20,5 +23,5 @@ if [ ! -f "$directory/build.ninja" ]; then
     fi
 fi
 [ "${NINJA_TARGETS-}" != none ] || exit 0
-# shellcheck disable=SC2086 # targets are words
-ninja --quiet -C "$directory" ${NINJA_TARGETS-}
+# shellcheck disable=SC2086 # words
+ninja $quiet -C "$directory" ${NINJA_TARGETS-}

@@ -121,7 +121,8 @@ for test in json.load(sys.stdin):
 ' "$2"
 }
 
-# Build and run a suite of a build directory; says so when it has none.
+# Build and run a suite of a build directory; says so when it has none. MUST_HAVE=yes: that is a
+# failure.
 run_suite() {
     local directory=$1 suite=$2 name command output code targets=() any=no
 
@@ -137,7 +138,10 @@ import json, sys
 print(json.dumps([t["cmd"] for t in json.load(sys.stdin)
                   if any(s.split(":")[-1] == sys.argv[1] for s in t["suite"])]))
 ' "$suite")")
-    if [ ${#targets[@]} -eq 0 ]; then
+    if [ ${#targets[@]} -eq 0 ] && [ "${MUST_HAVE-}" = yes ]; then
+        fail 1 "there are no tests of the suite \"$suite\" in $directory"
+        return
+    elif [ ${#targets[@]} -eq 0 ]; then
         skip "there are no tests of the suite \"$suite\" in $directory"
         return
     fi
@@ -149,6 +153,15 @@ print(json.dumps([t["cmd"] for t in json.load(sys.stdin)
         any=yes
     done < <(list_tests "$directory" "$suite")
     [ $any = yes ]
+}
+
+# The unit tests of a build directory, which may have been configured before Criterion was there.
+run_units() {
+    need_build "$@" || return
+    if [ -z "$(list_tests "$1" unit)" ]; then
+        meson setup --reconfigure "$1" >/dev/null
+    fi
+    MUST_HAVE=yes run_suite "$1" unit
 }
 
 # Wire tests against the server of a build directory.
@@ -191,7 +204,7 @@ stage_firmware() {
 }
 
 stage_unit() {
-    need_build build && run_suite build unit
+    run_units build
 }
 
 stage_sim() {
@@ -217,14 +230,15 @@ stage_cli() {
 stage_tsan() {
     # Only what the programs need: gcc refuses fences under this sanitizer, and io_uring's are fine.
     NINJA_TARGETS=none need_build build-tsan -Db_sanitize=thread -Db_lundef=false \
-        -Dbuildtype=debugoptimized && run_suite build-tsan tsan
+        -Dbuildtype=debugoptimized && MUST_HAVE=yes run_suite build-tsan tsan
 }
 
 stage_asan() {
+    local before=$failed
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-    if need_build build-asan -Db_sanitize=address,undefined -Db_lundef=false \
-        -Dbuildtype=debugoptimized; then
-        run_suite build-asan unit
+    run_units build-asan -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dbuildtype=debugoptimized
+    if [ "$failed" -eq "$before" ] || [ -x build-asan/smqd ]; then
         run_suite build-asan sim
         run_wire build-asan
     fi

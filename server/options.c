@@ -181,6 +181,9 @@ static void describe_connections(const struct config *config, uint64_t descripto
 static void describe(const struct options *options, const struct config *config,
                      uint32_t core_count, uint64_t descriptor_limit, FILE *out)
 {
+    struct config resolved = *config; /* borrows all that it points to */
+
+    config_resolve_threads(&resolved, core_count);
     fprintf(out, "%s: good\n", options->config_path ? options->config_path : "built-in defaults");
     for (uint32_t i = 0; i < config->listener_count; i++)
         fprintf(out, "  listen       %s\n", config->listeners[i].url);
@@ -188,8 +191,8 @@ static void describe(const struct options *options, const struct config *config,
         fprintf(out, "  instance     %s (%" PRIu32 " topics and %" PRIu32 " sub-topics pinned)\n",
                 config->instances[i].path, config->instances[i].topic_count,
                 config->instances[i].subtopic_count);
-    describe_threads(config, core_count, out);
-    describe_connections(config, descriptor_limit, out);
+    describe_threads(&resolved, core_count, out);
+    describe_connections(&resolved, descriptor_limit, out);
 }
 
 int options_run_task(const struct options *options, const struct config *config,

@@ -43,7 +43,8 @@ struct options {
 int options_parse(struct options *options, int argc, char **argv, FILE *out, FILE *err);
 
 /**
- * Do --check-config or --print-config with the loaded @config, on @out.
+ * Do --check-config or --print-config with the loaded @config, on @out. Call it before
+ * config_resolve_threads, so that "auto" is printed as it was written.
  *
  * @core_count and @descriptor_limit are those of this machine (config_core_count(), the soft
  * RLIMIT_NOFILE).

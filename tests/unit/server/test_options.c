@@ -137,7 +137,7 @@ static const char *run_task(enum options_task task, struct config *config, uint6
 {
     FILE *out = open_text(out_text);
 
-    options = (struct options){.task = task};
+    options.task = task;
     cr_assert_eq(options_run_task(&options, config, 2, limit, out), EX_OK);
     fclose(out);
     return out_text;
@@ -152,12 +152,12 @@ Test(options, says_what_this_machine_allows)
     cr_assert(config_load(&config, &options, &error), "%s", error.text);
     cr_assert_eq(options_run_task(&options, &config, 2, 1024, NULL), OPTIONS_GO_ON);
 
-    config_resolve_threads(&config, 2);
     cr_assert_not_null(strstr(run_task(OPTIONS_CHECK_CONFIG, &config, 1024), "1024, fewer than "
                                                                              "limits.connections"));
     cr_assert_not_null(strstr(out_text, "tcp://127.0.0.1:8080"));
     cr_assert_not_null(strstr(out_text, "/smq.lsp"));
     cr_assert_not_null(strstr(out_text, "2 cores here"));
     cr_assert_null(strstr(run_task(OPTIONS_CHECK_CONFIG, &config, 1000000), "fewer than"));
+    cr_assert_eq(config.io_thread_count, CONFIG_AUTO, "untouched");
     config_deinit(&config);
 }
