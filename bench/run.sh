@@ -1,0 +1,51 @@
+#!/bin/bash
+# bench/run.sh — measure smqd beside Redis, NATS and mosquitto on this machine, in one run.
+#
+#   bench/run.sh             every case; writes bench/results/latest.md and latest.json
+#   bench/run.sh CASE...     only these; prints, and leaves bench/results alone
+#   bench/run.sh --list      the cases
+#
+# Environment (defaults):
+#   BENCH_SECONDS   length of each measurement, seconds (3; 8 where messages are sparse)
+#   BENCH_ROUNDS    how often each is repeated, interleaved; the median counts (3)
+#   SMQD, SMQBENCH  the binaries (build/smqd, build/smqbench)
+#
+# The peers are installed with apt when missing, without starting their services. Every broker
+# measured is a private process on a free loopback port, stopped at the end.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+install_peers() {
+    local missing=()
+    command -v redis-server >/dev/null || missing+=(redis-server)
+    command -v nats-server >/dev/null || missing+=(nats-server)
+    command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+    command -v python3 >/dev/null || missing+=(python3)
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "bench/run.sh: please install ${missing[*]} first: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "installing ${missing[*]}" >&2
+    # Debian's packages start their service at once unless policy-rc.d says no.
+    local policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -q \
+        --no-install-recommends "${missing[@]}" >/dev/null
+    rm -f "$policy"
+    trap - EXIT
+}
+
+case "${1:-}" in
+-h | --help)
+    sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
+    exit 0
+    ;;
+--list) ;;
+*) install_peers ;;
+esac
+exec python3 -B bench/table.py "$@"
