@@ -30,14 +30,15 @@ struct msg;
     X(OBSERVE)     /* conn; id */                                                                  \
     X(UNOBSERVE)   /* conn; id */                                                                  \
     /* -- shard to I/O actor -- */                                                                 \
-    X(CONNECTED)  /* conn has the ETID id; status: Connack code */                                 \
-    X(KICK)       /* conn lost its UID to a newer connection */                                    \
-    X(SUBSCRIBED) /* conn now holds id, subscribed; status; msg: name; NEW */                      \
-    X(CREATED)    /* conn now holds id; status; msg: name; NEW */                                  \
-    X(SUBCREATED) /* sub-topic name has the STID id; status; msg: name */                          \
-    X(DELIVER)    /* msg: a run for all local subscribers of topic id */                           \
-    X(DIRECT)     /* msg: a run for conn */                                                        \
-    X(CHANGE)     /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                    \
+    X(CONNECTED)    /* conn has the ETID id; status: Connack code */                               \
+    X(KICK)         /* conn lost its UID to a newer connection */                                  \
+    X(SUBSCRIBED)   /* conn now holds id, subscribed; status; msg: name; NEW */                    \
+    X(UNSUBSCRIBED) /* conn no longer subscribes to id, but still holds it */                      \
+    X(CREATED)      /* conn now holds id; status; msg: name; NEW */                                \
+    X(SUBCREATED)   /* sub-topic name has the STID id; status; msg: name */                        \
+    X(DELIVER)      /* msg: a run for all local subscribers of topic id */                         \
+    X(DIRECT)       /* msg: a run for conn */                                                      \
+    X(CHANGE)       /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                  \
     /* -- control to and from the others -- */                                                     \
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \

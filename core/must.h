@@ -34,6 +34,9 @@ enum status {
             must_fail(__FILE__, __LINE__, #condition);                                             \
     } while (0)
 
+/* A place that only a bug can reach. */
+#define must_never(text) must_fail(__FILE__, __LINE__, text)
+
 /* Say where and what on stderr, then abort. Any thread. */
 _Noreturn void must_fail(const char *file, int line, const char *condition);
 

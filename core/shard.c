@@ -111,7 +111,7 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
     answer(shard, envelope, reply);
 }
 
-static void remove_observer(struct shard *shard, const struct envelope *envelope,
+static bool remove_observer(struct shard *shard, const struct envelope *envelope,
                             struct entity entity)
 {
     struct members *observers = entity.topic    ? &entity.topic->observers
@@ -119,15 +119,21 @@ static void remove_observer(struct shard *shard, const struct envelope *envelope
                                                 : NULL;
     uint32_t unused;
 
-    if (observers && members_remove(observers, &shard->mem, envelope->conn, &unused))
-        count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)-1);
+    if (!observers || !members_remove(observers, &shard->mem, envelope->conn, &unused))
+        return false;
+    count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)-1);
+    return true;
 }
 
 static void on_unobserve(struct shard *shard, const struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
 
-    remove_observer(shard, envelope, entity);
+    if (remove_observer(shard, envelope, entity))
+        answer(shard, envelope,
+               (struct envelope){.kind = ENVELOPE_CHANGE,
+                                 .flags = ENVELOPE_ENDED | ENVELOPE_SILENT,
+                                 .id = envelope->id});
     if (entity.topic)
         topic_forget_if_unheld(shard, entity.topic);
 }
@@ -338,6 +344,7 @@ static void on_unsubscribe(struct shard *shard, const struct envelope *envelope)
         return;
     members_clear(&topic->holders, envelope->conn, MEMBER_SUBSCRIBED);
     end_subscription(shard, topic, envelope->conn);
+    answer(shard, envelope, (struct envelope){.kind = ENVELOPE_UNSUBSCRIBED, .id = topic->id});
 }
 
 static void on_leave(struct shard *shard, const struct envelope *envelope)
@@ -345,7 +352,7 @@ static void on_leave(struct shard *shard, const struct envelope *envelope)
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
     uint32_t flags;
 
-    remove_observer(shard, envelope, entity); /* first: who leaves does not hear of it */
+    (void)remove_observer(shard, envelope, entity); /* first: who leaves does not hear of it */
     if (!entity.topic)
         return;
     if (members_remove(&entity.topic->holders, &shard->mem, envelope->conn, &flags) &&
@@ -471,6 +478,7 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_CONNECTED:
     case ENVELOPE_KICK:
     case ENVELOPE_SUBSCRIBED:
+    case ENVELOPE_UNSUBSCRIBED:
     case ENVELOPE_CREATED:
     case ENVELOPE_SUBCREATED:
     case ENVELOPE_DELIVER:
@@ -483,7 +491,7 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_KIND_COUNT:
         break;
     }
-    must(!"an envelope that is not for shards crossed the lane");
+    must_never("an envelope that is not for shards crossed the lane");
 }
 
 uint32_t shard_turn(struct shard *shard)
@@ -535,13 +543,14 @@ void *shard_main(void *argument)
     struct shard *shard = argument;
     struct parker *parker = shard->port->mesh->parkers[shard->port->index];
 
-    while (!shard->stopped || !port_is_clear(shard->port)) {
+    while (!shard->stopped) {
         uint32_t handled_count = shard_turn(shard);
 
         (void)port_flush(shard->port); /* shard_turn asks again */
         if (handled_count == 0)
             park(shard, parker);
     }
+    (void)port_flush(shard->port); /* the STOPPED; whatever else is left, nobody waits for */
     return NULL;
 }
 

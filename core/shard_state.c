@@ -94,8 +94,7 @@ static uint32_t topic_index(struct shard *shard, const struct topic *topic)
     while (table_next(ids, &probe))
         if (!(probe.ref & REF_CLIENT) && pool_at(&shard->topics, probe.ref / 2) == topic)
             return probe.ref / 2;
-    must(!"a topic without a number");
-    return 0;
+    must_never("a topic without a number");
 }
 
 struct topic *topic_make(struct shard *shard, uint16_t instance, struct span name, uint64_t hash,

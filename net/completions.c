@@ -1,0 +1,525 @@
+/*
+ * net/completions.c — requests to the kernel, and a row for each kind of answer.
+ *
+ * Thread: the I/O thread. user_data is operation, generation and slot. A slot is not given out
+ * again before every operation on it has come home, so a stale completion would be a bug of the
+ * kernel or ours; it is counted and ignored.
+ */
+#include "net/completions.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/msg.h"
+#include "net/session.h"
+
+#define QUIET_TICKS   (1000u / WHEEL_TICK_MS)
+#define SCRATCH_COUNT 128u
+
+struct send_scratch {
+    struct msghdr header;
+    struct iovec iovecs[LIMIT_SEND_SEGMENTS];
+};
+
+struct send_scratch *reactor_scratch_new(struct mem *mem)
+{
+    return mem_alloc_always(mem, MEM_RECEIVE, sizeof(struct send_scratch) * SCRATCH_COUNT);
+}
+
+void reactor_scratch_free(struct mem *mem, struct send_scratch *scratch)
+{
+    mem_free(mem, MEM_RECEIVE, scratch, sizeof(struct send_scratch) * SCRATCH_COUNT);
+}
+
+/* -- requests -- */
+
+static uint64_t user_data_of(enum conn_op op, uint16_t generation, uint32_t slot_index)
+{
+    return (uint64_t)op << 56 | (uint64_t)generation << 32 | slot_index;
+}
+
+static struct io_uring_sqe *next_sqe(struct reactor *reactor)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&reactor->uring.kernel);
+
+    if (sqe)
+        return sqe;
+    (void)io_uring_submit(&reactor->uring.kernel); /* full: this turn needs a second entry */
+    reactor->scratch_used = 0;
+    sqe = io_uring_get_sqe(&reactor->uring.kernel);
+    must(sqe);
+    return sqe;
+}
+
+/* Mark the request as the connection's: it is in the kernel's hands until its last completion. */
+static void own(struct conn *conn, struct io_uring_sqe *sqe, enum conn_op op)
+{
+    must(!(conn->ops & OP_BIT(op)));
+    conn->ops |= OP_BIT(op);
+    io_uring_sqe_set_data64(sqe, user_data_of(op, conn->generation, conn->slot_index));
+}
+
+static void arm_recv(struct reactor *reactor, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_recv_multishot(sqe, (int)conn->slot_index, NULL, 0, 0);
+    sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
+    sqe->buf_group = 0;
+    own(conn, sqe, OP_RECV);
+}
+
+static void arm_poll(struct reactor *reactor, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_poll_add(sqe, (int)conn->slot_index, POLLIN | POLLRDHUP);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    own(conn, sqe, OP_POLL);
+}
+
+static void ask_peer(struct reactor *reactor, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    /* getsockopt(SOL_SOCKET, SO_PEERNAME) as a uring command; liburing 2.3 has no name for the
+     * fields: level and optname share addr, optlen lies in file_index, optval in addr3. */
+    io_uring_prep_rw(IORING_OP_URING_CMD, sqe, (int)conn->slot_index, NULL, 0,
+                     SOCKET_URING_OP_GETSOCKOPT);
+    sqe->addr = (uint64_t)SO_PEERNAME << 32 | SOL_SOCKET;
+    sqe->file_index = reactor->listeners[conn->listener_index].address_bytes; /* exactly */
+    sqe->addr3 = (uintptr_t)conn->peer_pending;
+    sqe->flags |= IOSQE_FIXED_FILE;
+    own(conn, sqe, OP_PEER);
+}
+
+static void cancel_all(struct reactor *reactor, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_cancel_fd(sqe, (int)conn->slot_index,
+                            IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
+    own(conn, sqe, OP_CANCEL);
+}
+
+void reactor_demote(struct reactor *reactor, struct conn *conn)
+{
+    if (conn->ops & OP_BIT(OP_CANCEL))
+        return;
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    conn->flags |= CONN_DEMOTE;
+    io_uring_prep_cancel64(sqe, user_data_of(OP_RECV, conn->generation, conn->slot_index), 0);
+    own(conn, sqe, OP_CANCEL);
+}
+
+/* close_direct wants no IOSQE_FIXED_FILE. Generation 0: nobody waits for the answer. */
+static void close_slot(struct reactor *reactor, uint32_t slot_index, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_close_direct(sqe, slot_index);
+    if (conn)
+        own(conn, sqe, OP_CLOSE);
+    else
+        io_uring_sqe_set_data64(sqe, user_data_of(OP_CLOSE, 0, slot_index));
+}
+
+static void half_close(struct reactor *reactor, struct conn *conn)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_shutdown(sqe, (int)conn->slot_index, SHUT_WR);
+    sqe->flags |= IOSQE_FIXED_FILE;
+    own(conn, sqe, OP_SHUTDOWN);
+    conn->flags |= CONN_HALF_CLOSED;
+}
+
+/* Everything queued leaves in one send; the next one when this has come back. */
+static void flush(struct reactor *reactor, struct conn *conn)
+{
+    const int flags = MSG_WAITALL | MSG_NOSIGNAL;
+
+    if (conn->ops & OP_BIT(OP_SEND) || conn->out.queued_bytes == 0)
+        return;
+    if (reactor->scratch_used == SCRATCH_COUNT) {
+        (void)io_uring_submit(&reactor->uring.kernel);
+        reactor->scratch_used = 0;
+    }
+    struct send_scratch *scratch = &reactor->scratch[reactor->scratch_used];
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+    uint32_t iovec_count = outq_gather(&conn->out, scratch->iovecs, LIMIT_SEND_SEGMENTS);
+
+    if (iovec_count == 1) {
+        io_uring_prep_send(sqe, (int)conn->slot_index, scratch->iovecs[0].iov_base,
+                           scratch->iovecs[0].iov_len, flags);
+    } else {
+        reactor->scratch_used++; /* the kernel reads it when this is submitted, not later */
+        scratch->header = (struct msghdr){.msg_iov = scratch->iovecs, .msg_iovlen = iovec_count};
+        io_uring_prep_sendmsg(sqe, (int)conn->slot_index, &scratch->header, (unsigned int)flags);
+    }
+    sqe->flags |= IOSQE_FIXED_FILE;
+    own(conn, sqe, OP_SEND);
+    io_count(&reactor->io, IO_STAT_SENDS, 1);
+}
+
+/* -- the end of a turn -- */
+
+static void retime(struct io *io, struct conn *conn, uint32_t deadline_tick)
+{
+    if (conn->flags & CONN_TIMED)
+        wheel_remove(&io->wheel, conn->slot_index);
+    conn->flags |= CONN_TIMED;
+    wheel_add(&io->wheel, conn->slot_index, deadline_tick);
+}
+
+static void listen_to(struct reactor *reactor, struct conn *conn)
+{
+    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF))
+        arm_recv(reactor, conn);
+}
+
+static void attend_leaving(struct reactor *reactor, struct conn *conn)
+{
+    struct io *io = &reactor->io;
+
+    if (!(conn->flags & CONN_RELEASED)) {
+        session_release(io, conn);
+        retime(io, conn, session_deadline(io, conn));
+    }
+    flush(reactor, conn);
+    listen_to(reactor, conn);
+    if (conn->out.queued_bytes > 0)
+        return; /* its completion marks it again */
+    bool nothing_to_wait_for = conn->flags & CONN_EOF || conn->close_reason == CLOSE_DISCONNECT;
+
+    if (nothing_to_wait_for)
+        conn_close(io, conn, (enum close_reason)conn->close_reason);
+    else if (!(conn->flags & CONN_HALF_CLOSED))
+        half_close(reactor, conn);
+}
+
+static void attend_closing(struct reactor *reactor, struct conn *conn)
+{
+    session_release(&reactor->io, conn);
+    if (conn->ops == 0)
+        close_slot(reactor, conn->slot_index, conn);
+    else if (!(conn->ops & (OP_BIT(OP_CANCEL) | OP_BIT(OP_CLOSE))))
+        cancel_all(reactor, conn);
+}
+
+void reactor_attend(struct reactor *reactor, struct conn *conn)
+{
+    if (conn->state == CONN_LEAVING) {
+        attend_leaving(reactor, conn);
+    } else if (conn->state == CONN_CLOSING) {
+        attend_closing(reactor, conn);
+    } else {
+        must(conn->state != CONN_FREE);
+        listen_to(reactor, conn);
+        flush(reactor, conn);
+    }
+}
+
+/* -- accepting -- */
+
+void reactor_accept(struct reactor *reactor)
+{
+    if (reactor->accept_paused)
+        return;
+    for (uint32_t i = 0; i < reactor->listener_count; i++) {
+        if (reactor->accept_armed_mask & 1u << i)
+            continue;
+        struct io_uring_sqe *sqe = next_sqe(reactor);
+
+        io_uring_prep_multishot_accept_direct(sqe, reactor->listeners[i].fd, NULL, NULL, 0);
+        io_uring_sqe_set_data64(sqe, user_data_of(OP_ACCEPT, 0, i));
+        reactor->accept_armed_mask |= 1u << i;
+    }
+}
+
+void reactor_stop_accepting(struct reactor *reactor)
+{
+    for (uint32_t i = 0; i < reactor->listener_count; i++) {
+        if (reactor->listeners[i].fd < 0)
+            continue;
+        if (reactor->accept_armed_mask & 1u << i) {
+            struct io_uring_sqe *sqe = next_sqe(reactor);
+
+            io_uring_prep_cancel64(sqe, user_data_of(OP_ACCEPT, 0, i), 0);
+            io_uring_sqe_set_data64(sqe, user_data_of(OP_CANCEL, 0, i));
+        }
+        /* The kernel keeps its own reference until the accept has ended. */
+        close(reactor->listeners[i].fd);
+        reactor->listeners[i].fd = -1;
+    }
+}
+
+static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t listener_index)
+{
+    struct io *io = &reactor->io;
+
+    io_count(io, IO_STAT_ACCEPTED, 1);
+    if (io->draining) {
+        close_slot(reactor, slot_index, NULL);
+        return;
+    }
+    if (!quota_take(&io->quotas->handshakes)) {
+        io_count(io, IO_STAT_REFUSED_HANDSHAKES, 1);
+        close_slot(reactor, slot_index, NULL);
+        return;
+    }
+    struct conn *conn = conn_open(io, slot_index, listener_index);
+    if (!conn) {
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+        quota_give(&io->quotas->handshakes);
+        close_slot(reactor, slot_index, NULL);
+        return;
+    }
+    session_open(io, conn);
+    if (reactor->knows_peer_addresses) {
+        /* Answered within the submission, so before any byte of the connection is looked at. */
+        conn->peer_pending = mem_alloc_always(&io->mem, MEM_CONN, sizeof(*conn->peer_pending));
+        ask_peer(reactor, conn);
+    }
+    arm_recv(reactor, conn);
+}
+
+static void on_accept(struct reactor *reactor, const struct io_uring_cqe *cqe)
+{
+    uint32_t listener_index = (uint32_t)cqe->user_data;
+
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        reactor->accept_armed_mask &= ~(1u << listener_index);
+    if (cqe->res >= 0) {
+        on_accepted(reactor, (uint32_t)cqe->res, (uint8_t)listener_index);
+        return;
+    }
+    if (cqe->res == -ECANCELED)
+        return;
+    io_count(&reactor->io, IO_STAT_ACCEPT_ERRORS, 1);
+    if (cqe->res == -ENFILE) { /* the table is full: the next close makes room */
+        reactor->accept_paused = true;
+        log_event(LOG_LEVEL_WARNING, "io.descriptors_full",
+                  "slots=%u; more threads.io or a larger RLIMIT_NOFILE would carry more",
+                  reactor->io.slot_count_max);
+    }
+}
+
+/* -- answers about a connection -- */
+
+static void on_peer(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
+{
+    struct sockaddr_in6 *peer = conn->peer_pending;
+
+    if (cqe->res > 0 && peer->sin6_family == AF_INET6) {
+        memcpy(conn->peer_ip, &peer->sin6_addr, sizeof(conn->peer_ip));
+        conn->peer_port = ntohs(peer->sin6_port);
+    } else if (cqe->res > 0 && peer->sin6_family == AF_INET) {
+        const struct sockaddr_in *ipv4 = (const struct sockaddr_in *)peer;
+
+        memset(conn->peer_ip + 10, 0xff, 2);
+        memcpy(conn->peer_ip + 12, &ipv4->sin_addr, 4);
+        conn->peer_port = ntohs(ipv4->sin_port);
+    }
+    mem_free(&reactor->io.mem, MEM_CONN, peer, sizeof(*peer));
+    conn->peer_pending = NULL;
+}
+
+static void on_poll(struct reactor *reactor, struct conn *conn)
+{
+    if (conn->state == CONN_CLOSING)
+        return;
+    arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
+    retime(&reactor->io, conn, reactor->io.now_tick + QUIET_TICKS);
+}
+
+static void on_recv_data(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
+{
+    struct io *io = &reactor->io;
+    uint32_t buffer_index = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+
+    must(cqe->flags & IORING_CQE_F_BUFFER);
+    io_count(io, IO_STAT_RECEIVES, 1);
+    io_count(io, IO_STAT_BYTES_IN, (uint64_t)cqe->res);
+    session_input(io, conn,
+                  span_of(bufgroup_at(&reactor->uring.buffers, buffer_index), (size_t)cqe->res));
+    bufgroup_return(&reactor->uring.buffers, buffer_index);
+}
+
+static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
+{
+    struct io *io = &reactor->io;
+
+    if (cqe->res > 0)
+        on_recv_data(reactor, conn, cqe);
+    else if (cqe->res == 0)
+        session_eof(io, conn);
+    else if (cqe->res == -ENOBUFS)
+        io_count(io, IO_STAT_NO_BUFFERS, 1);
+    else if (cqe->res != -ECANCELED && conn->state != CONN_CLOSING)
+        conn_close(io, conn, cqe->res == -ECONNRESET ? CLOSE_PEER : CLOSE_IO_ERROR);
+    if (conn->ops & OP_BIT(OP_RECV))
+        return; /* the multishot goes on */
+    if (conn->flags & CONN_DEMOTE && conn->state == CONN_LIVE && !(conn->flags & CONN_EOF)) {
+        conn->flags &= (uint16_t)~CONN_DEMOTE;
+        arm_poll(reactor, conn);
+        return;
+    }
+    conn_mark(io, conn); /* armed again at the end of the turn, when buffers are back */
+}
+
+static void on_send(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
+{
+    struct io *io = &reactor->io;
+
+    if (cqe->res < 0) {
+        conn->out.in_flight_bytes = 0;
+        if (conn->state != CONN_CLOSING)
+            conn_close(io, conn,
+                       cqe->res == -EPIPE || cqe->res == -ECONNRESET ? CLOSE_PEER : CLOSE_IO_ERROR);
+        return;
+    }
+    io_count(io, IO_STAT_BYTES_OUT, (uint64_t)cqe->res);
+    outq_sent(&conn->out, &io->mem, (uint32_t)cqe->res);
+    if (conn->out.queued_bytes == 0)
+        conn->flags &= (uint16_t)~CONN_SLOW;
+    if (conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
+        conn_mark(io, conn);
+}
+
+static void on_closed(struct reactor *reactor, struct conn *conn)
+{
+    struct io *io = &reactor->io;
+
+    if (conn->flags & CONN_TIMED)
+        wheel_remove(&io->wheel, conn->slot_index);
+    conn->flags &= (uint16_t)~CONN_TIMED;
+    reactor->accept_paused = false;
+    conn_free(io, conn);
+}
+
+/* -- one completion -- */
+
+/* The connection a completion is about; NULL: it has none (actors, refused accepts). */
+static struct conn *conn_of(struct reactor *reactor, const struct io_uring_cqe *cqe)
+{
+    uint16_t generation = (uint16_t)(cqe->user_data >> 32);
+
+    if (generation == 0)
+        return NULL;
+    struct conn *conn = conn_at(&reactor->io, (uint32_t)cqe->user_data);
+    if (conn->generation == generation && conn->state != CONN_FREE)
+        return conn;
+    io_count(&reactor->io, IO_STAT_STALE, 1);
+    return NULL;
+}
+
+static void conn_completion(struct reactor *reactor, struct conn *conn, enum conn_op op,
+                            const struct io_uring_cqe *cqe)
+{
+    must(conn->ops & OP_BIT(op));
+    if (!(cqe->flags & IORING_CQE_F_MORE))
+        conn->ops &= (uint16_t)~OP_BIT(op);
+    switch (op) {
+    case OP_PEER:
+        on_peer(reactor, conn, cqe);
+        break;
+    case OP_POLL:
+        on_poll(reactor, conn);
+        break;
+    case OP_RECV:
+        on_recv(reactor, conn, cqe);
+        break;
+    case OP_SEND:
+        on_send(reactor, conn, cqe);
+        break;
+    case OP_CANCEL:
+    case OP_SHUTDOWN: /* failed: the peer was faster; the deadline closes */
+        break;
+    case OP_CLOSE:
+        on_closed(reactor, conn);
+        return;
+    case OP_ACCEPT:
+    case OP_WAKE:
+    case OP_COUNT:
+        must_never("not an operation on a connection");
+    }
+    if (conn->state == CONN_CLOSING)
+        conn_mark(&reactor->io, conn);
+}
+
+void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe)
+{
+    enum conn_op op = (enum conn_op)(cqe->user_data >> 56);
+
+    if (op == OP_ACCEPT) {
+        on_accept(reactor, cqe);
+    } else if (op == OP_WAKE) {
+        if (!(cqe->flags & IORING_CQE_F_MORE))
+            reactor_arm_wake(reactor);
+    } else {
+        struct conn *conn = conn_of(reactor, cqe);
+
+        if (conn)
+            conn_completion(reactor, conn, op, cqe);
+    }
+}
+
+/* -- the actor -- */
+
+void reactor_arm_wake(struct reactor *reactor)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    /* Each write to the eventfd posts a completion; its count is never read. */
+    io_uring_prep_poll_multishot(sqe, reactor->parker->wake_fd, POLLIN);
+    sqe->poll32_events |= (uint32_t)EPOLLET;
+    io_uring_sqe_set_data64(sqe, user_data_of(OP_WAKE, 0, 0));
+}
+
+bool reactor_drop_mail(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+    struct envelope envelope;
+    bool told_to_exit = false;
+
+    for (uint32_t from = 0; from < io->port->mesh->actor_count; from++)
+        while (port_pop(io->port, from, &envelope)) {
+            if (envelope.kind == ENVELOPE_STOP)
+                told_to_exit = true;
+            msg_unref(&io->mem, envelope.msg);
+        }
+    return told_to_exit;
+}
+
+bool reactor_probe_peer_address(struct reactor *reactor)
+{
+    struct io_uring *kernel = &reactor->uring.kernel;
+    uint16_t peer; /* a pair's peer has no name: just its family */
+    struct io_uring_cqe *cqe;
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return false;
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_rw(IORING_OP_URING_CMD, sqe, pair[0], NULL, 0, SOCKET_URING_OP_GETSOCKOPT);
+    sqe->addr = (uint64_t)SO_PEERNAME << 32 | SOL_SOCKET;
+    sqe->file_index = sizeof(peer);
+    sqe->addr3 = (uintptr_t)&peer;
+    io_uring_sqe_set_data64(sqe, user_data_of(OP_PEER, 0, 0));
+    int result = io_uring_submit_and_wait(kernel, 1);
+    must(result == 1);
+    must(io_uring_wait_cqe(kernel, &cqe) == 0);
+    bool supported = cqe->res >= 0;
+    io_uring_cqe_seen(kernel, cqe);
+    close(pair[0]);
+    close(pair[1]);
+    return supported;
+}

@@ -1,0 +1,320 @@
+/*
+ * net/conn.c — see net/conn.h. Thread: the I/O actor that owns the connections.
+ */
+#include "net/conn.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "core/log.h"
+#include "net/io.h"
+#include "net/session.h"
+
+#define BIT(state) (1u << (state))
+
+/* Row: from. Bits: where it may go. What is not here is a bug in the broker. */
+static const uint8_t conn_may_go[CONN_STATE_COUNT] = {
+    [CONN_FREE] = BIT(CONN_HTTP),
+    [CONN_HTTP] = BIT(CONN_GREETED) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_GREETED] = BIT(CONN_JOINING) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_JOINING] = BIT(CONN_LIVE) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_LIVE] = BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_LEAVING] = BIT(CONN_CLOSING),
+    [CONN_CLOSING] = BIT(CONN_FREE),
+};
+static_assert(CONN_STATE_COUNT <= 8, "conn_may_go rows are eight bits wide");
+
+static const char *const state_names[CONN_STATE_COUNT] = {
+    [CONN_FREE] = "free",       [CONN_HTTP] = "http", [CONN_GREETED] = "greeted",
+    [CONN_JOINING] = "joining", [CONN_LIVE] = "live", [CONN_LEAVING] = "leaving",
+    [CONN_CLOSING] = "closing",
+};
+
+static const struct {
+    const char *name;
+    const char *text;
+} reasons[CLOSE_REASON_COUNT] = {
+#define X(name, text) [CLOSE_##name] = {#name, text},
+    CLOSE_REASONS(X)
+#undef X
+};
+
+struct conn_chunk {
+    uint32_t used_count;
+    struct conn conns[LIMIT_CONN_CHUNK] __attribute__((aligned(16)));
+};
+
+const char *conn_state_name(enum conn_state state)
+{
+    must(state < CONN_STATE_COUNT);
+    return state_names[state];
+}
+
+const char *close_reason_name(enum close_reason reason)
+{
+    must(reason < CLOSE_REASON_COUNT);
+    return reasons[reason].name;
+}
+
+const char *close_reason_text(enum close_reason reason)
+{
+    must(reason < CLOSE_REASON_COUNT);
+    return reasons[reason].text;
+}
+
+void conn_set_state(struct conn *conn, enum conn_state next)
+{
+    must(next < CONN_STATE_COUNT);
+    must(conn_may_go[conn->state] & BIT(next));
+    conn->state = (uint8_t)next;
+}
+
+/* -- slots -- */
+
+struct conn *conn_at(const struct io *io, uint32_t slot_index)
+{
+    must(slot_index < io->slot_count_max);
+    struct conn_chunk *chunk = io->chunks[slot_index / LIMIT_CONN_CHUNK];
+
+    must(chunk);
+    return &chunk->conns[slot_index % LIMIT_CONN_CHUNK];
+}
+
+struct conn *conn_find(struct io *io, struct conn_handle handle)
+{
+    must(handle.io_index == io->io_index && handle.slot_index < io->slot_count_max);
+    struct conn_chunk *chunk = io->chunks[handle.slot_index / LIMIT_CONN_CHUNK];
+
+    if (!chunk)
+        return NULL;
+    struct conn *conn = &chunk->conns[handle.slot_index % LIMIT_CONN_CHUNK];
+    bool present = conn->state != CONN_FREE && conn->state < CONN_LEAVING;
+    return present && conn->generation == handle.generation ? conn : NULL;
+}
+
+struct conn_handle conn_handle_of(const struct io *io, const struct conn *conn)
+{
+    return (struct conn_handle){.io_index = io->io_index,
+                                .generation = conn->generation,
+                                .slot_index = conn->slot_index};
+}
+
+struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_index)
+{
+    must(slot_index < io->slot_count_max);
+    struct conn_chunk **chunk = &io->chunks[slot_index / LIMIT_CONN_CHUNK];
+
+    if (!*chunk)
+        *chunk = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(**chunk));
+    if (!*chunk)
+        return NULL;
+    (*chunk)->used_count++;
+    struct conn *conn = &(*chunk)->conns[slot_index % LIMIT_CONN_CHUNK];
+
+    must(conn->state == CONN_FREE);
+    memset(conn, 0, sizeof(*conn));
+    conn->generation = io->next_generation++;
+    if (io->next_generation == 0)
+        io->next_generation = 1;
+    conn->slot_index = slot_index;
+    conn->listener_index = listener_index;
+    conn->last_input_tick = io->now_tick;
+    conn_set_state(conn, CONN_HTTP);
+    io_count(io, IO_STAT_OPEN, 1);
+    return conn;
+}
+
+void conn_free(struct io *io, struct conn *conn)
+{
+    uint32_t slot_index = conn->slot_index;
+    struct conn_chunk **chunk = &io->chunks[slot_index / LIMIT_CONN_CHUNK];
+
+    must(conn->ops == 0);
+    must(!(conn->flags & (CONN_MARKED | CONN_TIMED)));
+    must(!conn->held && !conn->input && !conn->identity);
+    outq_clear(&conn->out, &io->mem);
+    conn_set_state(conn, CONN_FREE);
+    io_count(io, IO_STAT_OPEN, (uint64_t)-1);
+    if (--(*chunk)->used_count > 0)
+        return;
+    mem_free(&io->mem, MEM_CONN, *chunk, sizeof(**chunk));
+    *chunk = NULL;
+}
+
+size_t conn_ip_text(const struct conn *conn, char text[CONN_IP_TEXT_BYTES])
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    bool is_ipv4 = memcmp(conn->peer_ip, mapped, sizeof(mapped)) == 0;
+    const void *address = is_ipv4 ? conn->peer_ip + sizeof(mapped) : conn->peer_ip;
+
+    must(inet_ntop(is_ipv4 ? AF_INET : AF_INET6, address, text, CONN_IP_TEXT_BYTES));
+    return strlen(text);
+}
+
+/* -- output -- */
+
+void conn_mark(struct io *io, struct conn *conn)
+{
+    if (conn->flags & CONN_MARKED)
+        return;
+    conn->flags |= CONN_MARKED;
+    conn->marked_next = io->marked_first;
+    io->marked_first = conn->slot_index;
+}
+
+struct conn *conn_next_marked(struct io *io)
+{
+    if (io->marked_first == MARKED_NONE)
+        return NULL;
+    struct conn *conn = conn_at(io, io->marked_first);
+
+    must(conn->flags & CONN_MARKED);
+    conn->flags &= (uint16_t)~CONN_MARKED;
+    io->marked_first = conn->marked_next;
+    return conn;
+}
+
+void conn_send_control(struct io *io, struct conn *conn, struct span frame)
+{
+    uint32_t room_bytes = io->config->limits.queue_bytes_max + LIMIT_QUEUE_CONTROL_ROOM;
+
+    if (conn->state >= CONN_LEAVING)
+        return;
+    if (conn->out.queued_bytes + frame.bytes_count > room_bytes) {
+        conn_close(io, conn, CLOSE_SLOW);
+        return;
+    }
+    if (!outq_append(&conn->out, &io->mem, frame)) {
+        conn_close(io, conn, CLOSE_MEMORY);
+        return;
+    }
+    conn_mark(io, conn);
+}
+
+/* Say once who is slow; again only after its queue had emptied. */
+static void note_slow(struct io *io, struct conn *conn)
+{
+    char ip[CONN_IP_TEXT_BYTES];
+
+    if (conn->flags & CONN_SLOW)
+        return;
+    conn->flags |= CONN_SLOW;
+    io_count(io, IO_STAT_SLOW_CONSUMERS, 1);
+    conn_ip_text(conn, ip);
+    log_event(LOG_LEVEL_WARNING, "conn.slow",
+              "uid=%.*s etid=%u peer=%s:%u queued_bytes=%u policy=%s",
+              conn->identity ? conn->identity->bytes[0] : 0,
+              conn->identity ? (const char *)conn->identity->bytes + 1 : "", conn->etid, ip,
+              conn->peer_port, conn->out.queued_bytes,
+              io->config->limits.slow_consumer == SLOW_DISCONNECT ? "disconnect"
+              : io->config->limits.slow_consumer == SLOW_DROP_OLD ? "drop_old"
+                                                                  : "drop_new");
+}
+
+static void drop(struct io *io, struct conn *conn, enum io_stat why, uint32_t frame_count)
+{
+    io_count(io, why, frame_count);
+    conn->dropped_count += frame_count;
+}
+
+/* Queue bytes [start, end) of @run: by reference when large, else by copy. */
+static bool append_part(struct io *io, struct conn *conn, struct msg *run, uint32_t start,
+                        uint32_t end)
+{
+    if (end - start >= LIMIT_SHARE_BYTES_MIN)
+        return outq_append_shared(&conn->out, &io->mem, run, start, end);
+    return outq_append(&conn->out, &io->mem, span_of(run->bytes + start, end - start));
+}
+
+/* How much of @run, in whole frames, fits into @room_bytes. */
+static uint32_t fitting_bytes(const struct msg *run, uint32_t room_bytes, uint32_t *frame_count)
+{
+    uint32_t end = 0;
+
+    *frame_count = 0;
+    while (end < run->bytes_count) {
+        uint32_t frame_bytes = smq_load_u16(run->bytes + end);
+
+        if (end + frame_bytes > room_bytes)
+            break;
+        end += frame_bytes;
+        (*frame_count)++;
+    }
+    return end;
+}
+
+/* The queue has no room for the whole run: what the policy says. */
+static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
+{
+    uint32_t bytes_max = io->config->limits.queue_bytes_max;
+    uint32_t room = conn->out.queued_bytes < bytes_max ? bytes_max - conn->out.queued_bytes : 0;
+    uint32_t freed_bytes;
+    uint32_t fitting_count;
+
+    note_slow(io, conn);
+    if (io->config->limits.slow_consumer == SLOW_DISCONNECT) {
+        drop(io, conn, IO_STAT_DROPPED_CLOSED, frame_count);
+        conn_close(io, conn, CLOSE_SLOW);
+        return;
+    }
+    if (io->config->limits.slow_consumer == SLOW_DROP_OLD) {
+        uint32_t dropped_count =
+            outq_drop_oldest(&conn->out, &io->mem, run->bytes_count - room, &freed_bytes);
+
+        drop(io, conn, IO_STAT_DROPPED_OLD, dropped_count);
+        room += freed_bytes;
+    }
+    uint32_t end = fitting_bytes(run, room, &fitting_count);
+    if (fitting_count > 0 && append_part(io, conn, run, 0, end)) {
+        io_count(io, IO_STAT_MESSAGES_OUT, fitting_count);
+        conn->sent_count += fitting_count;
+        frame_count -= fitting_count;
+    }
+    drop(io, conn, IO_STAT_DROPPED_NEW, frame_count);
+    conn_mark(io, conn);
+}
+
+void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
+{
+    if (conn->state != CONN_LIVE) {
+        io_count(io, IO_STAT_DROPPED_GONE, frame_count);
+        return;
+    }
+    if (conn->out.queued_bytes + run->bytes_count > io->config->limits.queue_bytes_max) {
+        send_to_slow(io, conn, run, frame_count);
+        return;
+    }
+    if (!append_part(io, conn, run, 0, run->bytes_count)) {
+        drop(io, conn, IO_STAT_DROPPED_MEMORY, frame_count);
+        return;
+    }
+    io_count(io, IO_STAT_MESSAGES_OUT, frame_count);
+    conn->sent_count += frame_count;
+    conn_mark(io, conn);
+}
+
+/* -- the end -- */
+
+void conn_leave(struct io *io, struct conn *conn, enum close_reason reason, struct span frame)
+{
+    if (conn->state >= CONN_LEAVING)
+        return;
+    if (frame.bytes_count > 0 && !outq_append(&conn->out, &io->mem, frame)) {
+        conn_close(io, conn, reason);
+        return;
+    }
+    conn_set_state(conn, CONN_LEAVING);
+    conn->close_reason = (uint8_t)reason;
+    conn_mark(io, conn);
+}
+
+void conn_close(struct io *io, struct conn *conn, enum close_reason reason)
+{
+    if (conn->state == CONN_CLOSING)
+        return; /* both sides may notice the same failure: once is enough */
+    if (conn->state != CONN_LEAVING)
+        conn->close_reason = (uint8_t)reason; /* a goodbye already said why */
+    conn_set_state(conn, CONN_CLOSING);
+    conn_mark(io, conn);
+}

@@ -1,0 +1,182 @@
+/*
+ * net/conn.h — one connection: its slot, its life, its output.
+ *
+ *   FREE → HTTP → GREETED → JOINING → LIVE ─┐
+ *            └───────┴─────────┴────────────┼→ LEAVING ─┐
+ *            (any of them)                  └───────────┴→ CLOSING → FREE
+ *
+ * LEAVING: our last bytes are on their way, input is thrown away; then half-closed, until the
+ * peer closes or a moment has passed. CLOSING: no new work; the kernel may still hold our buffers.
+ *
+ * The slot index is also the connection's number in the uring's table of direct descriptors.
+ * Thread: the I/O actor that owns it; everybody else uses a conn_handle. An idle connection owns
+ * no buffer: `input` and the output chunks exist only while there is something in them.
+ */
+#pragma once
+
+#include "core/envelope.h"
+#include "net/outq.h"
+#include "net/wheel.h"
+
+struct io;
+
+enum conn_state {
+    CONN_FREE = 0, /* the slot may be given out by the kernel */
+    CONN_HTTP,     /* reading the bootstrap request */
+    CONN_GREETED,  /* Init sent; waiting for Connect */
+    CONN_JOINING,  /* Connect is with the shard; waiting for its verdict */
+    CONN_LIVE,     /* Connack 0 sent */
+    CONN_LEAVING,  /* goodbye queued; nothing more is read */
+    CONN_CLOSING,  /* waiting for the kernel to let go, then for the descriptor to close */
+    CONN_STATE_COUNT
+};
+
+/* Why a connection ended: name, help. Each has a counter. */
+#define CLOSE_REASONS(X)                                                                           \
+    X(PEER, "the peer closed")                                                                     \
+    X(DISCONNECT, "the client sent Disconnect")                                                    \
+    X(PROTOCOL, "protocol error")                                                                  \
+    X(HTTP, "not an SMQ bootstrap request")                                                        \
+    X(REFUSED, "Connect refused")                                                                  \
+    X(TAKEOVER, "the same UID connected again")                                                    \
+    X(HANDSHAKE_TIMEOUT, "no Connect in time")                                                     \
+    X(KEEPALIVE, "no answer to Ping")                                                              \
+    X(SLOW, "output queue full, policy disconnect")                                                \
+    X(MEMORY, "memory_limit reached")                                                              \
+    X(DRAIN, "the broker is shutting down")                                                        \
+    X(IO_ERROR, "the kernel reported an error")
+
+enum close_reason {
+#define X(name, text) CLOSE_##name,
+    CLOSE_REASONS(X)
+#undef X
+        CLOSE_REASON_COUNT
+};
+
+/* Operations the kernel holds for a connection: a bit each in conn->ops. */
+enum conn_op {
+    OP_ACCEPT = 0, /* of a listener, not of a connection */
+    OP_WAKE,       /* of the actor: its eventfd */
+    OP_PEER,       /* asking for the peer's address */
+    OP_POLL,       /* quiet: waiting for the first byte */
+    OP_RECV,       /* busy: multishot receive */
+    OP_SEND,
+    OP_CANCEL,
+    OP_SHUTDOWN,
+    OP_CLOSE,
+    OP_COUNT
+};
+#define OP_BIT(op) ((uint16_t)(1u << (op)))
+
+/* Independent facts about a connection. */
+#define CONN_MARKED      0x01u  /* in the list of those to attend to at the end of the turn */
+#define CONN_RELEASED    0x02u  /* its holds, quota and identity have been given back */
+#define CONN_TIMED       0x04u  /* in the wheel */
+#define CONN_PINGED      0x08u  /* our Ping has not been answered by any byte yet */
+#define CONN_EOF         0x10u  /* the peer has closed its side */
+#define CONN_HALF_CLOSED 0x20u  /* we have closed ours */
+#define CONN_ADMITTED    0x40u  /* counts in the connections quota, else in handshakes */
+#define CONN_SLOW        0x80u  /* said once that it is slow, until its queue has emptied */
+#define CONN_DEMOTE      0x100u /* its multishot receive was cancelled because it is quiet */
+
+/* Bytes that wait for the rest of a frame, or of a fragmented message. */
+struct input_part {
+    uint8_t *data;
+    uint32_t used_bytes;
+    uint32_t capacity;
+};
+
+struct conn_input {
+    struct input_part frame;    /* the beginning of a bootstrap head or of a frame */
+    struct input_part fragment; /* payload of PubFrag pieces so far, after room for a header */
+};
+
+struct held; /* net/holds.h */
+struct sockaddr_in6;
+
+struct conn {
+    /* -- touched by every delivery -- */
+    struct outq out;
+    uint32_t etid;
+    uint16_t generation; /* drawn anew at each accept; never 0 while in use */
+    uint16_t ops;        /* OP_BITs in the kernel's hands */
+    uint16_t flags;
+    uint8_t state; /* enum conn_state; conn_set_state is its only writer */
+    uint8_t close_reason;
+    uint32_t marked_next; /* slot of the next marked connection */
+    uint32_t slot_index;
+    uint32_t last_input_tick;
+    uint32_t handshake_tick; /* accepted; later: when the goodbye began */
+    uint32_t sent_count;     /* messages queued to it */
+    uint32_t dropped_count;
+
+    /* -- the rest -- */
+    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
+    struct conn_input *input; /* NULL when nothing is incomplete */
+    union {
+        struct held *held;                 /* LIVE: what it holds; NULL when nothing */
+        struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
+    };
+    uint16_t held_count;
+    uint16_t held_capacity;
+    uint16_t pending_count; /* requests for holds that the shards have not answered yet */
+    uint16_t record_bytes_max;
+    uint32_t received_count; /* messages published */
+    struct wheel_link timer;
+    uint8_t instance_index;
+    uint8_t listener_index;
+    uint16_t peer_port;
+    uint8_t peer_ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+};
+static_assert(sizeof(struct conn) <= 136, "the largest part of an idle connection");
+
+const char *conn_state_name(enum conn_state state);
+const char *close_reason_name(enum close_reason reason);
+const char *close_reason_text(enum close_reason reason);
+
+/* The only writer of conn->state; a move that is not in the table is a bug in the broker. */
+void conn_set_state(struct conn *conn, enum conn_state next);
+
+/**
+ * Make the slot a connection in CONN_HTTP.
+ *
+ * Thread:  the owner of @io. @slot_index: as the kernel gave it.
+ * Returns: NULL when there is no memory for it (the caller closes the descriptor).
+ */
+MUST_CHECK struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_index);
+
+/* The descriptor is closed: give the slot back. */
+void conn_free(struct io *io, struct conn *conn);
+
+/* The connection, or NULL if it closed since the handle was made (ordinary). */
+struct conn *conn_find(struct io *io, struct conn_handle handle);
+
+/* The connection in a slot that is in use. */
+struct conn *conn_at(const struct io *io, uint32_t slot_index);
+
+struct conn_handle conn_handle_of(const struct io *io, const struct conn *conn);
+
+/* The peer's address as text, without port; IPv4 without its ::ffff:. Returns its length. */
+#define CONN_IP_TEXT_BYTES 46
+size_t conn_ip_text(const struct conn *conn, char text[CONN_IP_TEXT_BYTES]);
+
+/* Let the end of the turn look at this connection. */
+void conn_mark(struct io *io, struct conn *conn);
+
+/* The next marked connection, unmarked; NULL: none left. */
+struct conn *conn_next_marked(struct io *io);
+
+/* Queue bytes that must not be dropped (acks, changes, goodbyes). Closes the connection when even
+ * that has no room. Thread: the owner. */
+void conn_send_control(struct io *io, struct conn *conn, struct span frame);
+
+/* Queue a run of Publishes, under the slow-consumer policy. Borrows @run.
+ * Cost: one copy, or one reference from LIMIT_SHARE_BYTES_MIN on. No system call. */
+void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count);
+
+/* Say goodbye: @frame (may be empty) is queued, input is ignored, and when all has been sent the
+ * connection is half-closed and then closed. */
+void conn_leave(struct io *io, struct conn *conn, enum close_reason reason, struct span frame);
+
+/* Close now; what is queued is lost. The reactor goes on with it at the end of the turn. */
+void conn_close(struct io *io, struct conn *conn, enum close_reason reason);

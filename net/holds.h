@@ -1,0 +1,74 @@
+/*
+ * net/holds.h — what each of our connections holds, and who of ours subscribes to what.
+ *
+ *      conn → held[]: id, flags ──┐ topic_index, position
+ *                                 ↓
+ *      (instance, TID) → local_topic → subscriber[]: slot, held_index ──> back to conn
+ *
+ * The shards are the authority; these lists follow their answers, in lane order. Both sides know
+ * where the other is, so adding and removing is O(1) (finding an id within one connection is
+ * linear in what it holds; limits.topics_per_client bounds that).
+ * Thread: the I/O actor's.
+ */
+#pragma once
+
+#include "net/io.h"
+
+#define HELD_TOPIC      0x1u /* was given this topic's number */
+#define HELD_SUBSCRIBED 0x2u
+#define HELD_OBSERVED   0x4u /* a topic or an ETID */
+
+struct held {
+    uint32_t id;
+    uint32_t flags;
+    uint32_t topic_index; /* HELD_SUBSCRIBED: where the subscriber list is */
+    uint32_t position;    /* and where in it */
+};
+
+struct local_subscriber {
+    uint32_t slot_index;
+    uint32_t held_index; /* in that connection's held[] */
+};
+
+/* A topic with at least one subscriber among our connections. */
+struct local_topic {
+    uint32_t id;
+    uint16_t instance_index;
+    uint16_t reserved;
+    uint32_t subscriber_count;
+    uint32_t capacity; /* 0: the one subscriber is `only` */
+    union {
+        struct local_subscriber only;
+        struct local_subscriber *subscribers;
+    };
+};
+
+/* Note that @conn holds @id with @flags (HELD_TOPIC or HELD_OBSERVED).
+ * false: over the memory limit; the caller gives the hold back. */
+MUST_CHECK bool holds_add(struct io *io, struct conn *conn, uint32_t id, uint32_t flags);
+
+/* The same, and put it into the subscriber list. */
+MUST_CHECK bool holds_subscribe(struct io *io, struct conn *conn, uint32_t id);
+
+/* No longer a subscriber, though it still holds the number. Nothing if it was none. */
+void holds_unsubscribe(struct io *io, struct conn *conn, uint32_t id);
+
+/* No longer an observer; forgets the id if that was all. */
+void holds_unobserve(struct io *io, struct conn *conn, uint32_t id);
+
+/* Does @conn hold @id in any way, or may a pending answer make it so? */
+bool holds_maybe(const struct conn *conn, uint32_t id);
+
+/* How many ids @conn holds with @flag. O(held); asked once per request, not per message. */
+uint32_t holds_count(const struct conn *conn, uint32_t flag);
+
+/* Give everything back: LEAVE to the owner of each id. */
+void holds_drop_all(struct io *io, struct conn *conn);
+
+/* The subscriber list of a topic, or NULL: nobody of ours. It must not change while walked. */
+struct local_topic *holds_topic(struct io *io, uint16_t instance_index, uint32_t id);
+
+static inline const struct local_subscriber *local_subscribers(const struct local_topic *topic)
+{
+    return topic->capacity ? topic->subscribers : &topic->only;
+}

@@ -1,0 +1,72 @@
+/* net/io.c — see net/io.h. Thread: the I/O actor's; init and deinit are main's. */
+#include "net/io.h"
+
+#include <string.h>
+
+#include "core/msg.h"
+#include "net/holds.h"
+#include "net/session.h"
+
+const struct stat_desc io_stat_descs[IO_STAT_COUNT] = {
+#define X(name, text, unit, help) [IO_STAT_##name] = {text, unit, help},
+    IO_STATS(X)
+#undef X
+};
+
+static struct wheel_link *timer_of(void *owner, uint32_t slot_index)
+{
+    return &conn_at(owner, slot_index)->timer;
+}
+
+enum status io_init(struct io *io, const struct io_options *options, uint32_t now_tick)
+{
+    must(options->slot_count_max > 0 && options->slot_count_max <= LIMIT_CONNS_PER_IO);
+    io->config = options->config;
+    io->port = &options->mesh->ports[options->io_index];
+    io->quotas = options->quotas;
+    io->io_index = (uint16_t)options->io_index;
+    io->name_key = options->name_key;
+    io->seeds = (struct random_ids){.key = options->random_key};
+    io->slot_count_max = options->slot_count_max;
+    io->chunk_count = (options->slot_count_max + LIMIT_CONN_CHUNK - 1) / LIMIT_CONN_CHUNK;
+    io->next_generation = 1;
+    io->draining = io->stopped = false;
+    io->marked_first = MARKED_NONE;
+    io->now_tick = now_tick;
+    io->topic_ids = (struct table){0};
+    pool_init(&io->topics, MEM_FANOUT, sizeof(struct local_topic));
+    wheel_init(&io->wheel, now_tick, timer_of, io);
+    memset((void *)io->stats, 0, sizeof(io->stats));
+    memset((void *)io->closed_counts, 0, sizeof(io->closed_counts));
+    io->chunks = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(*io->chunks) * io->chunk_count);
+    return io->chunks ? STATUS_OK : STATUS_NO_MEMORY;
+}
+
+void io_deinit(struct io *io)
+{
+    must(io->topics.used_count == 0);
+    pool_deinit(&io->topics, &io->mem);
+    table_deinit(&io->topic_ids, &io->mem);
+    for (uint32_t i = 0; i < io->chunk_count; i++)
+        must(!io->chunks[i]);
+    mem_free(&io->mem, MEM_CONN, io->chunks, sizeof(*io->chunks) * io->chunk_count);
+    io->chunks = NULL;
+}
+
+uint32_t io_drain_lanes(struct io *io)
+{
+    uint32_t actor_count = io->port->mesh->actor_count;
+    struct envelope envelope;
+    uint32_t handled_count = 0;
+
+    for (uint32_t from = 0; from < actor_count; from++) {
+        for (uint32_t i = 0; i < LIMIT_LANE_BATCH; i++) {
+            if (!port_pop(io->port, from, &envelope))
+                break;
+            session_envelope(io, &envelope);
+            handled_count++;
+        }
+    }
+    io_count(io, IO_STAT_ENVELOPES, handled_count);
+    return handled_count;
+}

@@ -1,0 +1,131 @@
+/*
+ * net/io.h — the state of one I/O actor: its connections, its subscriber lists, its lanes.
+ *
+ *      net/reactor.c  the kernel's side: urings, receive, send, close     (knows net/io.h)
+ *      net/session.c  the protocol's side: frames in, envelopes out, and back
+ *      net/holds.c    who of ours subscribes to what
+ *
+ * Nothing in here enters the kernel, so the simulation drives it with a fake reactor.
+ * Thread: one; the I/O thread (or the simulation).
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/mesh.h"
+#include "core/pool.h"
+#include "core/quota.h"
+#include "core/siphash.h"
+#include "core/stats.h"
+#include "core/table.h"
+#include "net/conn.h"
+
+#define IO_STATS(X)                                                                                \
+    X(ACCEPTED, "accepted_total", "connections", "connections accepted")                           \
+    X(ACCEPT_ERRORS, "accept_errors_total", "errors", "accepts that failed (table full, kernel)")  \
+    X(REFUSED_HANDSHAKES, "refused_handshakes_total", "connections",                               \
+      "closed at once: limits.handshakes reached")                                                 \
+    X(REFUSED_CONNECTIONS, "refused_connections_total", "connections",                             \
+      "Connack 2: limits.connections reached")                                                     \
+    X(REFUSED_MEMORY, "refused_memory_total", "connections", "refused: memory_limit is near")      \
+    X(OPEN, "open", "connections", "connections at the moment, handshakes included")               \
+    X(LIVE, "live", "connections", "clients past Connack at the moment")                           \
+    X(MESSAGES_IN, "messages_in_total", "messages", "Publishes received")                          \
+    X(MESSAGES_OUT, "messages_out_total", "messages", "Publishes queued to receivers")             \
+    X(BYTES_IN, "bytes_in_total", "bytes", "bytes received")                                       \
+    X(BYTES_OUT, "bytes_out_total", "bytes", "bytes sent")                                         \
+    X(RECEIVES, "receives_total", "receives", "receive completions with data")                     \
+    X(SENDS, "sends_total", "sends", "send operations")                                            \
+    X(DROPPED_NEW, "dropped_new_total", "messages", "slow receiver: new messages dropped")         \
+    X(DROPPED_OLD, "dropped_old_total", "messages", "slow receiver: old messages dropped")         \
+    X(DROPPED_CLOSED, "dropped_closed_total", "messages", "slow receiver: lost by disconnecting")  \
+    X(DROPPED_MEMORY, "dropped_memory_total", "messages", "dropped: memory_limit reached")         \
+    X(DROPPED_GONE, "dropped_gone_total", "messages", "the receiver had just closed")              \
+    X(SLOW_CONSUMERS, "slow_consumers_total", "events", "connections whose queue filled up")       \
+    X(NAME_LIMIT, "refused_name_limit_total", "requests", "names refused: empty or too long")      \
+    X(PENDING_LIMIT, "refused_pending_limit_total", "requests", "refused: too many unanswered")    \
+    X(PINGS, "pings_sent_total", "pings", "Pings sent to silent clients")                          \
+    X(NO_BUFFERS, "receive_no_buffers_total", "events", "receives that found no free buffer")      \
+    X(CQ_OVERFLOWS, "cq_overflows_total", "events", "completion queue overflows: an alarm")        \
+    X(STALE, "stale_completions_total", "events", "completions of connections long gone")          \
+    X(TURNS, "turns_total", "turns", "turns of the loop")                                          \
+    X(SLEEPS, "sleeps_total", "sleeps", "turns that had to wait for something to do")              \
+    X(BACKLOGS, "lane_backlogs_total", "turns", "turns held up by a full lane")                    \
+    X(ENVELOPES, "envelopes_total", "envelopes", "envelopes taken from the lanes")                 \
+    X(DELIVERIES, "deliveries_total", "runs", "runs fanned out to local subscribers")
+
+enum io_stat {
+#define X(name, text, unit, help) IO_STAT_##name,
+    IO_STATS(X)
+#undef X
+        IO_STAT_COUNT
+};
+
+extern const struct stat_desc io_stat_descs[IO_STAT_COUNT];
+
+struct io_options {
+    const struct config *config; /* constant; outlives the actor */
+    struct mesh *mesh;
+    struct quotas *quotas;
+    struct siphash_key name_key;   /* the same for all actors */
+    struct siphash_key random_key; /* of this actor alone: Init seeds */
+    uint32_t io_index;
+    uint32_t slot_count_max; /* direct descriptors this actor may use */
+};
+
+#define MARKED_NONE UINT32_MAX
+
+struct conn_chunk; /* LIMIT_CONN_CHUNK slots */
+
+struct io {
+    const struct config *config;
+    struct port *port;
+    struct quotas *quotas;
+    uint16_t io_index;
+    struct siphash_key name_key;
+    struct random_ids seeds;
+
+    struct conn_chunk **chunks; /* [chunk_count], NULL where no connection is */
+    uint32_t chunk_count;
+    uint32_t slot_count_max;
+    uint16_t next_generation;
+    bool draining; /* no new clients; say goodbye to those we have */
+    bool stopped;  /* every connection is gone after a drain */
+
+    struct pool topics;     /* struct local_topic: topics with subscribers among our connections */
+    struct table topic_ids; /* (instance, TID) → topics */
+    uint32_t marked_first;  /* connections to flush or close at the end of the turn */
+    struct wheel wheel;
+    uint32_t now_tick; /* the turn's time, in WHEEL_TICK_MS */
+    bool is_listing;   /* a LIST is being answered, a bite each turn: */
+    uint16_t list_to;  /* to this actor */
+    uint32_t list_cursor;
+    uint32_t list_count;
+    struct mem mem;
+
+    alignas(CACHE_LINE) _Atomic uint64_t stats[IO_STAT_COUNT];
+    _Atomic uint64_t closed_counts[CLOSE_REASON_COUNT];
+};
+
+/* @io->mem must have been set up (it belongs to the mesh too). Thread: main, before the start. */
+MUST_CHECK enum status io_init(struct io *io, const struct io_options *options, uint32_t now_tick);
+
+/* Free what is left. Every connection must be FREE. */
+void io_deinit(struct io *io);
+
+static inline void io_count(struct io *io, enum io_stat stat, uint64_t amount)
+{
+    counter_add(&io->stats[stat], amount);
+}
+
+/* Handle a bounded bite from every inbox. Returns how many envelopes were handled. */
+uint32_t io_drain_lanes(struct io *io);
+
+/* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). */
+void io_list_peers(struct io *io, const struct envelope *request);
+void io_list_step(struct io *io);
+
+/* Is any connection open? */
+static inline bool io_is_empty(struct io *io)
+{
+    return counter_read(&io->stats[IO_STAT_OPEN]) == 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * net/listener.h — listening sockets: one for each address and I/O actor, sharing the port.
+ *
+ * The kernel spreads new connections over the sockets of a port (SO_REUSEPORT), so I/O actors
+ * never hand connections to each other. Thread: main opens them; each then belongs to a reactor.
+ */
+#pragma once
+
+#include "core/config.h"
+#include "core/must.h"
+
+struct listener {
+    int fd;                 /* -1 when closed */
+    uint32_t address_bytes; /* length of a peer's address: sockaddr_in or sockaddr_in6 */
+};
+
+#define LISTENER_ERROR_BYTES 256
+
+/**
+ * Open @count sockets (one for each I/O actor) for one configured address.
+ *
+ * *@port: the port to use, 0 for any; then the one the kernel chose.
+ * Returns: STATUS_SYSTEM with the reason, and what to do, in @error; nothing is open then.
+ */
+MUST_CHECK enum status listener_open_all(const struct config_listener *config,
+                                         struct listener *listeners, uint32_t count, uint16_t *port,
+                                         char error[LISTENER_ERROR_BYTES]);

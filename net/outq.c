@@ -1,0 +1,227 @@
+/* net/outq.c — see net/outq.h. Thread: the I/O actor's. */
+#include "net/outq.h"
+
+#include <string.h>
+
+#include "client/smq_wire.h"
+#include "core/limits.h"
+
+/* A quiet connection's chunk is small, a busy one's grows with its queue. */
+#define CHUNK_BYTES_MIN 256u
+#define CHUNK_BYTES_MAX 16384u
+
+static const uint8_t *chunk_bytes(const struct out_chunk *chunk)
+{
+    return chunk->shared ? chunk->shared->bytes : chunk->data;
+}
+
+static void chunk_free(struct mem *mem, struct out_chunk *chunk)
+{
+    msg_unref(mem, chunk->shared);
+    mem_free(mem, MEM_OUTPUT, chunk, sizeof(*chunk) + chunk->capacity);
+}
+
+static struct out_chunk *chunk_new(struct mem *mem, uint32_t capacity)
+{
+    struct out_chunk *chunk = mem_alloc(mem, MEM_OUTPUT, sizeof(*chunk) + capacity);
+
+    if (chunk)
+        *chunk = (struct out_chunk){.capacity = capacity};
+    return chunk;
+}
+
+static void link_last(struct outq *out, struct out_chunk *chunk)
+{
+    if (out->tail)
+        out->tail->next = chunk;
+    else
+        out->head = chunk;
+    out->tail = chunk;
+}
+
+static uint32_t capacity_for(const struct outq *out, size_t bytes_count)
+{
+    uint32_t capacity = CHUNK_BYTES_MIN - (uint32_t)sizeof(struct out_chunk) - 8;
+
+    if (out->queued_bytes > CHUNK_BYTES_MIN)
+        capacity = min_u32(out->queued_bytes * 2, CHUNK_BYTES_MAX - sizeof(struct out_chunk) - 8);
+    return bytes_count > capacity ? (uint32_t)bytes_count : capacity;
+}
+
+bool outq_append(struct outq *out, struct mem *mem, struct span bytes)
+{
+    struct out_chunk *tail = out->tail;
+
+    must(bytes.bytes_count > 0 && bytes.bytes_count <= UINT32_MAX / 4);
+    if (!tail || tail->shared || tail->capacity - tail->end < bytes.bytes_count) {
+        tail = chunk_new(mem, capacity_for(out, bytes.bytes_count));
+        if (!tail)
+            return false;
+        link_last(out, tail);
+    }
+    memcpy(tail->data + tail->end, bytes.data, bytes.bytes_count);
+    tail->end += (uint32_t)bytes.bytes_count;
+    out->queued_bytes += (uint32_t)bytes.bytes_count;
+    return true;
+}
+
+bool outq_append_shared(struct outq *out, struct mem *mem, struct msg *msg, uint32_t start,
+                        uint32_t end)
+{
+    must(start < end && end <= msg->bytes_count);
+    struct out_chunk *chunk = chunk_new(mem, 0);
+
+    if (!chunk)
+        return false;
+    chunk->shared = msg_ref(msg);
+    chunk->start = start;
+    chunk->end = end;
+    link_last(out, chunk);
+    out->queued_bytes += end - start;
+    return true;
+}
+
+uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room)
+{
+    uint32_t count = 0;
+
+    must(out->in_flight_bytes == 0);
+    for (struct out_chunk *chunk = out->head; chunk && count < room; chunk = chunk->next) {
+        uint32_t bytes_count = chunk->end - chunk->start;
+
+        iovecs[count++] =
+            (struct iovec){.iov_base = (void *)(uintptr_t)(chunk_bytes(chunk) + chunk->start),
+                           .iov_len = bytes_count};
+        out->in_flight_bytes += bytes_count;
+    }
+    return count;
+}
+
+static void unlink_first(struct outq *out, struct mem *mem)
+{
+    struct out_chunk *chunk = out->head;
+
+    out->head = chunk->next;
+    if (!out->head)
+        out->tail = NULL;
+    chunk_free(mem, chunk);
+}
+
+void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
+{
+    must(sent_bytes <= out->in_flight_bytes);
+    out->in_flight_bytes = 0;
+    out->queued_bytes -= sent_bytes;
+    while (sent_bytes > 0) {
+        struct out_chunk *chunk = out->head;
+        uint32_t step = min_u32(sent_bytes, chunk->end - chunk->start);
+
+        chunk->start += step;
+        sent_bytes -= step;
+        if (chunk->start == chunk->end)
+            unlink_first(out, mem);
+    }
+}
+
+/* What a walk over one chunk's frames found. */
+struct chunk_survey {
+    uint32_t publish_count;
+    uint32_t kept_bytes; /* frames that are not Publishes */
+};
+
+static struct chunk_survey survey(const struct out_chunk *chunk)
+{
+    const uint8_t *bytes = chunk_bytes(chunk);
+    struct chunk_survey found = {0};
+
+    for (uint32_t at = chunk->start; at < chunk->end; at += smq_load_u16(bytes + at)) {
+        if (bytes[at + SMQ_LENGTH_BYTES] == SMQ_PUBLISH)
+            found.publish_count++;
+        else
+            found.kept_bytes += smq_load_u16(bytes + at);
+    }
+    return found;
+}
+
+/* Advance past leading Publishes until @bytes_wanted are free. */
+static uint32_t drop_leading(struct out_chunk *chunk, uint32_t bytes_wanted, uint32_t *freed_bytes)
+{
+    const uint8_t *bytes = chunk_bytes(chunk);
+    uint32_t dropped_count = 0;
+
+    while (chunk->start < chunk->end && *freed_bytes < bytes_wanted &&
+           bytes[chunk->start + SMQ_LENGTH_BYTES] == SMQ_PUBLISH) {
+        uint32_t frame_bytes = smq_load_u16(bytes + chunk->start);
+
+        chunk->start += frame_bytes;
+        *freed_bytes += frame_bytes;
+        dropped_count++;
+    }
+    return dropped_count;
+}
+
+/* Squeeze the Publishes out of a chunk that also holds other frames (only copied chunks do). */
+static void keep_others(struct out_chunk *chunk)
+{
+    uint32_t to = chunk->start;
+
+    must(!chunk->shared);
+    for (uint32_t at = chunk->start, next; at < chunk->end; at = next) {
+        uint32_t frame_bytes = smq_load_u16(chunk->data + at);
+
+        next = at + frame_bytes;
+        if (chunk->data[at + SMQ_LENGTH_BYTES] == SMQ_PUBLISH)
+            continue;
+        memmove(chunk->data + to, chunk->data + at, frame_bytes);
+        to += frame_bytes;
+    }
+    chunk->end = to;
+}
+
+uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_wanted,
+                          uint32_t *freed_bytes)
+{
+    struct out_chunk **link = &out->head;
+    struct out_chunk *last = NULL;
+    uint32_t passed_bytes = 0;
+    uint32_t dropped_count = 0;
+
+    *freed_bytes = 0;
+    while (*link && *freed_bytes < bytes_wanted) {
+        struct out_chunk *chunk = *link;
+        uint32_t bytes_count = chunk->end - chunk->start;
+
+        /* A chunk the kernel may be reading is not touched, not even its later part. */
+        if (passed_bytes >= out->in_flight_bytes) {
+            struct chunk_survey found = survey(chunk);
+
+            if (found.kept_bytes == 0) {
+                dropped_count += drop_leading(chunk, bytes_wanted, freed_bytes);
+            } else if (found.publish_count > 0) {
+                *freed_bytes += bytes_count - found.kept_bytes;
+                dropped_count += found.publish_count;
+                keep_others(chunk);
+            }
+            if (chunk->start == chunk->end) {
+                *link = chunk->next;
+                if (out->tail == chunk)
+                    out->tail = last;
+                chunk_free(mem, chunk);
+                continue;
+            }
+        }
+        passed_bytes += bytes_count;
+        last = chunk;
+        link = &chunk->next;
+    }
+    out->queued_bytes -= *freed_bytes;
+    return dropped_count;
+}
+
+void outq_clear(struct outq *out, struct mem *mem)
+{
+    must(out->in_flight_bytes == 0);
+    while (out->head)
+        unlink_first(out, mem);
+    out->queued_bytes = 0;
+}

@@ -1,0 +1,115 @@
+/*
+ * net/peers.c — every connection of an I/O actor as JSON rows, for whoever asked.
+ *
+ * Thread: the I/O actor's. A bite each turn, so that listing 20,000 connections delays nobody.
+ * What clients chose (UID, info) is escaped here; bytes that are not ASCII become \u00XX.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/msg.h"
+#include "net/holds.h"
+#include "net/io.h"
+
+#define CONNS_A_TURN     256u
+#define ROW_BYTES_MAX    4096u /* UID 255 and info 1024 bytes, each at most six characters ... */
+#define INFO_BYTES_SHOWN 256u  /* ... so the info is cut */
+
+static size_t put_escaped(char *out, struct span text)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < text.bytes_count; i++) {
+        uint8_t byte = text.data[i];
+
+        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
+            out[used++] = (char)byte;
+        else
+            used += (size_t)sprintf(out + used, "\\u%04x", byte);
+    }
+    return used;
+}
+
+static struct span uid_of(const struct conn *conn)
+{
+    return conn->identity ? span_of(conn->identity->bytes + 1, conn->identity->bytes[0])
+                          : span_of(NULL, 0);
+}
+
+static struct span info_of(const struct conn *conn)
+{
+    struct span info = conn->identity
+                           ? span_skip(msg_span(conn->identity), 1u + uid_of(conn).bytes_count)
+                           : span_of(NULL, 0);
+
+    info.bytes_count = min_size(info.bytes_count, INFO_BYTES_SHOWN);
+    return info;
+}
+
+/* One row; returns its length. */
+static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW_BYTES_MAX])
+{
+    char ip[CONN_IP_TEXT_BYTES];
+    size_t used = (size_t)sprintf(out, "{\"uid\":\"");
+
+    conn_ip_text(conn, ip);
+    used += put_escaped(out + used, uid_of(conn));
+    used += (size_t)sprintf(out + used, "\",\"info\":\"");
+    used += put_escaped(out + used, info_of(conn));
+    used += (size_t)sprintf(
+        out + used,
+        "\",\"etid\":%u,\"address\":\"%s\",\"port\":%u,\"state\":\"%s\",\"instance\":\"%s\","
+        "\"io\":%u,\"topics\":%u,\"subscriptions\":%u,\"received\":%u,\"sent\":%u,"
+        "\"dropped\":%u,\"queued_bytes\":%u,\"silent_s\":%u}",
+        conn->etid, ip, conn->peer_port, conn_state_name((enum conn_state)conn->state),
+        io->config->instances[conn->instance_index].path, io->io_index,
+        holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED), conn->received_count,
+        conn->sent_count, conn->dropped_count, conn->out.queued_bytes,
+        (io->now_tick - conn->last_input_tick) / (1000u / WHEEL_TICK_MS));
+    must(used < ROW_BYTES_MAX);
+    return used;
+}
+
+static void send_row(struct io *io, const char *text, size_t bytes_count)
+{
+    struct msg *row = msg_copy(&io->mem, span_of(text, bytes_count));
+
+    if (!row)
+        return; /* over the memory limit: a list with holes is better than none */
+    io->list_count++;
+    port_push(io->port, io->list_to, (struct envelope){.kind = ENVELOPE_ROWS, .msg = row});
+}
+
+void io_list_peers(struct io *io, const struct envelope *request)
+{
+    must(!io->is_listing); /* control asks one at a time */
+    io->is_listing = true;
+    io->list_to = request->from;
+    io->list_cursor = 0;
+    io->list_count = 0;
+}
+
+void io_list_step(struct io *io)
+{
+    char row[ROW_BYTES_MAX];
+    uint32_t looked_at = 0;
+
+    if (!io->is_listing)
+        return;
+    for (; io->list_cursor < io->slot_count_max && looked_at < CONNS_A_TURN; io->list_cursor++) {
+        if (!io->chunks[io->list_cursor / LIMIT_CONN_CHUNK]) {
+            io->list_cursor |= LIMIT_CONN_CHUNK - 1; /* the next round is in the next chunk */
+            continue;
+        }
+        const struct conn *conn = conn_at(io, io->list_cursor);
+
+        looked_at++;
+        if (conn->state != CONN_FREE && conn->state < CONN_LEAVING)
+            send_row(io, row, put_row(io, conn, row));
+    }
+    if (io->list_cursor < io->slot_count_max)
+        return;
+    io->is_listing = false;
+    port_push(io->port, io->list_to,
+              (struct envelope){.kind = ENVELOPE_ROWS_END, .count = io->list_count});
+}

@@ -1,0 +1,316 @@
+/*
+ * net/reactor.c — the turn of an I/O thread. See net/reactor.h; what each completion does is in
+ * net/completions.c.
+ *
+ * Thread: the I/O thread. Owns: the uring, the receive buffers, the listeners' descriptors.
+ * Never:  blocks except in io_uring_enter.
+ */
+#include "net/reactor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/completions.h"
+#include "net/session.h"
+
+/* Without input for this long, a multishot receive is traded for a poll: 600 bytes of kernel. */
+#define QUIET_TICKS        (1000u / WHEEL_TICK_MS)
+#define SQE_COUNT          1024u
+#define CQE_COUNT          8192u
+#define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
+#define MAIL_ROUNDS_MAX    4u   /* shard and I/O actor answering each other within a turn */
+#define BACKLOG_SLEEP_NS   50000
+
+uint32_t reactor_file_count_max(void)
+{
+    struct rlimit limit;
+
+    must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    if (limit.rlim_cur < limit.rlim_max) { /* a uring's table is bounded by the soft limit */
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        must(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    }
+    return limit.rlim_cur < LIMIT_FILES_PER_URING ? (uint32_t)limit.rlim_cur
+                                                  : LIMIT_FILES_PER_URING;
+}
+
+static uint32_t read_tick(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) /
+                      WHEEL_TICK_MS);
+}
+
+void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *inline_shard,
+                  struct log_lane *log_lane, sem_t *started)
+{
+    reactor->parker = parker;
+    reactor->inline_shard = inline_shard;
+    reactor->log_lane = log_lane;
+    reactor->started = started;
+    reactor->accept_armed_mask = 0;
+    reactor->failed = reactor->accept_paused = false;
+    reactor->drain_cursor = 0;
+    reactor->scratch_used = 0;
+    reactor->error[0] = '\0';
+}
+
+/* -- the steps of a turn -- */
+
+static uint32_t reap(struct reactor *reactor)
+{
+    struct io_uring *kernel = &reactor->uring.kernel;
+    struct io_uring_cqe *cqe;
+    unsigned int head;
+    uint32_t count = 0;
+
+    io_uring_for_each_cqe(kernel, head, cqe)
+    {
+        /* A lane that is full holds us up here: completions keep their buffers, the kernel runs
+         * out of them, and the publishers' sockets fill. That is the whole of back-pressure. */
+        if (count == LIMIT_TURN_CQES || !port_is_clear(reactor->io.port))
+            break;
+        completion_handle(reactor, cqe);
+        count++;
+    }
+    io_uring_cq_advance(kernel, count);
+    if (io_uring_cq_has_overflow(kernel))
+        io_count(&reactor->io, IO_STAT_CQ_OVERFLOWS, 1);
+    return count;
+}
+
+/* Inline shards and the I/O actor answer each other until neither has mail, a few times over. */
+static uint32_t exchange_mail(struct reactor *reactor)
+{
+    struct shard *shard = reactor->inline_shard;
+    uint32_t total_count = 0;
+
+    for (uint32_t round = 0; round < MAIL_ROUNDS_MAX; round++) {
+        uint32_t count = 0;
+
+        if (shard) {
+            count += shard_turn(shard);
+            (void)port_flush(shard->port); /* shard_turn asks again */
+        }
+        count += io_drain_lanes(&reactor->io);
+        total_count += count;
+        if (count == 0 || !shard)
+            break;
+    }
+    return total_count;
+}
+
+static void expire_timers(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+    uint32_t slot_index;
+
+    while ((slot_index = wheel_expire(&io->wheel, io->now_tick)) != WHEEL_NONE) {
+        struct conn *conn = conn_at(io, slot_index);
+
+        conn->flags &= (uint16_t)~CONN_TIMED;
+        session_on_deadline(io, conn);
+        if (conn->state == CONN_CLOSING)
+            continue;
+        uint32_t next_tick = session_deadline(io, conn);
+        if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV)) {
+            uint32_t quiet_tick = conn->last_input_tick + QUIET_TICKS;
+
+            if ((int32_t)(io->now_tick - quiet_tick) >= 0)
+                reactor_demote(reactor, conn);
+            else if ((int32_t)(next_tick - quiet_tick) > 0)
+                next_tick = quiet_tick;
+        }
+        conn->flags |= CONN_TIMED;
+        wheel_add(&io->wheel, slot_index, next_tick);
+    }
+}
+
+static void attend_to_marked(struct reactor *reactor)
+{
+    struct conn *conn;
+
+    while ((conn = conn_next_marked(&reactor->io)) != NULL)
+        reactor_attend(reactor, conn);
+}
+
+/* Shutting down: a bite of the connections each turn, then the farewell. */
+static void drain(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+
+    reactor_stop_accepting(reactor);
+    for (uint32_t i = 0; i < DRAIN_CONNS_A_TURN && reactor->drain_cursor < io->slot_count_max;) {
+        if (!io->chunks[reactor->drain_cursor / LIMIT_CONN_CHUNK]) {
+            reactor->drain_cursor += LIMIT_CONN_CHUNK;
+            continue;
+        }
+        struct conn *conn = conn_at(io, reactor->drain_cursor++);
+        if (conn->state == CONN_FREE)
+            continue;
+        session_drain(io, conn);
+        i++;
+    }
+    if (reactor->drain_cursor >= io->slot_count_max && io_is_empty(io) &&
+        reactor->accept_armed_mask == 0)
+        io->stopped = true;
+}
+
+/* -- waiting -- */
+
+static bool has_work(const struct reactor *reactor)
+{
+    const struct io *io = &reactor->io;
+
+    return io->marked_first != MARKED_NONE || io->is_listing || port_has_mail(io->port) ||
+           (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
+           (io->draining && reactor->drain_cursor < io->slot_count_max);
+}
+
+static bool is_backlogged(const struct reactor *reactor)
+{
+    return !port_is_clear(reactor->io.port) ||
+           (reactor->inline_shard && !port_is_clear(reactor->inline_shard->port));
+}
+
+static void check_entered(int result)
+{
+    must(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+         result == -EBUSY);
+}
+
+/* Sleep in the kernel until a completion, a wake-up or the next timer. */
+static void enter_and_wait(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+    uint32_t ticks = wheel_ticks_to_next(&io->wheel);
+    uint64_t wait_ms = (uint64_t)min_u32(ticks, WHEEL_SLOTS) * WHEEL_TICK_MS;
+    struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_ms / 1000),
+                                        .tv_nsec = (int64_t)(wait_ms % 1000) * 1000000};
+    struct io_uring_cqe *cqe;
+
+    parker_prepare(reactor->parker);
+    if (has_work(reactor)) { /* the second look: somebody pushed while we made up our mind */
+        parker_cancel(reactor->parker);
+        check_entered(io_uring_submit_and_get_events(&reactor->uring.kernel));
+        return;
+    }
+    io_count(io, IO_STAT_SLEEPS, 1);
+    check_entered(io_uring_submit_and_wait_timeout(&reactor->uring.kernel, &cqe, 1,
+                                                   ticks == UINT32_MAX ? NULL : &timeout, NULL));
+    parker_cancel(reactor->parker);
+}
+
+static void enter_kernel(struct reactor *reactor)
+{
+    static const struct timespec moment = {.tv_nsec = BACKLOG_SLEEP_NS};
+
+    bufgroup_publish(&reactor->uring.buffers);
+    reactor->scratch_used = 0;
+    if (is_backlogged(reactor)) { /* the other side does not say when there is room again */
+        io_count(&reactor->io, IO_STAT_BACKLOGS, 1);
+        check_entered(io_uring_submit_and_get_events(&reactor->uring.kernel));
+        nanosleep(&moment, NULL);
+    } else if (has_work(reactor)) {
+        check_entered(io_uring_submit_and_get_events(&reactor->uring.kernel));
+    } else {
+        enter_and_wait(reactor);
+    }
+}
+
+static void run(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+
+    while (!io->stopped) {
+        io->now_tick = read_tick();
+        io_count(io, IO_STAT_TURNS, 1);
+        (void)reap(reactor);
+        (void)exchange_mail(reactor);
+        if (io->now_tick != io->wheel.now_tick)
+            expire_timers(reactor);
+        if (io->draining)
+            drain(reactor);
+        else
+            reactor_accept(reactor);
+        io_list_step(io);
+        attend_to_marked(reactor);
+        (void)port_flush(io->port); /* is_backlogged asks again */
+        if (!io->stopped)
+            enter_kernel(reactor);
+    }
+}
+
+/* -- the thread -- */
+
+static enum status start(struct reactor *reactor)
+{
+    const struct config *config = reactor->io.config;
+    struct uring_options options = {.sqe_count = SQE_COUNT,
+                                    .cqe_count = CQE_COUNT,
+                                    .file_count = reactor->io.slot_count_max,
+                                    .buffer_count = config->recv_buffer_count,
+                                    .buffer_bytes = config->recv_buffer_bytes};
+    enum status status = uring_init(&reactor->uring, &options, reactor->error);
+
+    if (status != STATUS_OK)
+        return status;
+    reactor->scratch = reactor_scratch_new(&reactor->io.mem);
+    mem_count(&reactor->io.mem, MEM_RECEIVE, (int64_t)reactor->uring.buffers.mapped_bytes);
+    reactor->knows_peer_addresses = reactor_probe_peer_address(reactor);
+    if (!reactor->knows_peer_addresses)
+        log_event(LOG_LEVEL_WARNING, "io.no_peer_addresses",
+                  "this kernel cannot tell the address behind a direct descriptor (needs 6.7)");
+    reactor_arm_wake(reactor);
+    return STATUS_OK;
+}
+
+/* Our connections are gone; the shard in our turn still serves the other I/O actors. */
+static void linger(struct reactor *reactor)
+{
+    static const struct timespec moment = {.tv_nsec = 1000000};
+
+    while (!reactor_drop_mail(reactor)) {
+        uint32_t count = 0;
+
+        if (reactor->inline_shard) {
+            count = shard_turn(reactor->inline_shard);
+            (void)port_flush(reactor->inline_shard->port);
+        }
+        if (count == 0)
+            nanosleep(&moment, NULL);
+    }
+}
+
+void *reactor_main(void *argument)
+{
+    struct reactor *reactor = argument;
+    struct mesh *mesh = reactor->io.port->mesh;
+
+    log_attach(reactor->log_lane);
+    if (start(reactor) != STATUS_OK) {
+        reactor->failed = true;
+        sem_post(reactor->started);
+        return NULL;
+    }
+    sem_post(reactor->started);
+    run(reactor);
+
+    port_push(reactor->io.port, mesh_control_index(mesh),
+              (struct envelope){.kind = ENVELOPE_STOPPED});
+    while (!port_flush(reactor->io.port))
+        sched_yield();
+    linger(reactor);
+    reactor_scratch_free(&reactor->io.mem, reactor->scratch);
+    mem_count(&reactor->io.mem, MEM_RECEIVE, -(int64_t)reactor->uring.buffers.mapped_bytes);
+    uring_deinit(&reactor->uring);
+    return NULL;
+}

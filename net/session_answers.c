@@ -1,0 +1,224 @@
+/*
+ * net/session_answers.c — what the shards say: envelopes in, frames out.
+ *
+ * Thread: the I/O actor's. Each handler owns the envelope's msg reference. An answer may find its
+ * connection gone: then the hold it brings is given back, so the shard's tables stay true.
+ */
+#include "core/log.h"
+#include "core/msg.h"
+#include "net/holds.h"
+#include "net/session_parts.h"
+
+/* Tell the owner of envelope->id something about the connection the envelope names. */
+static void reply(struct io *io, const struct envelope *envelope, enum envelope_kind kind)
+{
+    struct mesh *mesh = io->port->mesh;
+
+    port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, envelope->id)),
+              (struct envelope){.kind = (uint8_t)kind,
+                                .instance_index = envelope->instance_index,
+                                .id = envelope->id,
+                                .conn = envelope->conn});
+}
+
+static void take_answer(struct conn *conn)
+{
+    must(conn->pending_count > 0);
+    conn->pending_count--;
+}
+
+static void on_connected(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (!conn) {
+        if (envelope->status == SMQ_CONNACK_ACCEPTED)
+            reply(io, envelope, ENVELOPE_GONE);
+        return;
+    }
+    must(conn->state == CONN_JOINING);
+    if (envelope->status != SMQ_CONNACK_ACCEPTED) {
+        session_refuse(io, conn, (enum smq_connack)envelope->status, "the broker is out of memory");
+        return;
+    }
+    uint8_t fixed[5] = {SMQ_CONNACK_ACCEPTED};
+
+    conn->etid = envelope->id;
+    conn_set_state(conn, CONN_LIVE);
+    smq_store_u32(fixed + 1, conn->etid);
+    session_send(io, conn, SMQ_CONNACK, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
+    log_event(LOG_LEVEL_DEBUG, "conn.live", "uid=%.*s etid=%u", conn->identity->bytes[0],
+              (const char *)conn->identity->bytes + 1, conn->etid);
+}
+
+static void on_kick(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+    static const char reason[] = "reconnect"; /* §4.2: clients look for this word */
+    uint8_t frame[SMQ_HEADER_BYTES + sizeof(reason)];
+
+    if (!conn)
+        return;
+    size_t bytes_count = smq_encode(frame, sizeof(frame), SMQ_DISCONNECT, span_of(NULL, 0),
+                                    span_of(reason, sizeof(reason) - 1));
+    conn_leave(io, conn, CLOSE_TAKEOVER, span_of(frame, bytes_count));
+}
+
+/* SUBSCRIBED and CREATED: a hold, or a refusal. */
+static void on_hold(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+    bool subscribes = envelope->kind == ENVELOPE_SUBSCRIBED;
+    bool is_new = envelope->flags & ENVELOPE_NEW;
+    enum smq_ack_status status = (enum smq_ack_status)envelope->status;
+    uint32_t id = envelope->id;
+
+    if (!conn) {
+        if (is_new)
+            reply(io, envelope, ENVELOPE_LEAVE);
+        return;
+    }
+    take_answer(conn);
+    if (is_new &&
+        !(subscribes ? holds_subscribe(io, conn, id) : holds_add(io, conn, id, HELD_TOPIC))) {
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+        reply(io, envelope, subscribes ? ENVELOPE_UNSUBSCRIBE : ENVELOPE_LEAVE);
+        status = SMQ_ACK_DENIED;
+        id = 0;
+    }
+    session_send_ack(io, conn, subscribes ? SMQ_SUBACK : SMQ_CREATEACK, status, id,
+                     msg_span(envelope->msg));
+}
+
+static void on_subcreated(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (!conn)
+        return;
+    take_answer(conn);
+    session_send_ack(io, conn, SMQ_CREATESUBACK, (enum smq_ack_status)envelope->status,
+                     envelope->id, msg_span(envelope->msg));
+}
+
+static void on_unsubscribed(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (conn)
+        holds_unsubscribe(io, conn, envelope->id);
+}
+
+static void on_change(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+    bool is_new = envelope->flags & ENVELOPE_NEW;
+    uint8_t fixed[8];
+
+    if (!conn) {
+        if (is_new)
+            reply(io, envelope, ENVELOPE_LEAVE);
+        return;
+    }
+    if (envelope->flags & ENVELOPE_REPLY)
+        take_answer(conn);
+    if (is_new && !holds_add(io, conn, envelope->id, HELD_OBSERVED)) {
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+        reply(io, envelope, ENVELOPE_UNOBSERVE);
+    }
+    if (envelope->flags & ENVELOPE_ENDED)
+        holds_unobserve(io, conn, envelope->id);
+    if (envelope->flags & ENVELOPE_SILENT)
+        return;
+    smq_store_u32(fixed, envelope->id);
+    smq_store_u32(fixed + 4, envelope->count);
+    session_send(io, conn, SMQ_CHANGE, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
+}
+
+/* -- messages -- */
+
+static void on_deliver(struct io *io, const struct envelope *envelope)
+{
+    struct local_topic *topic = holds_topic(io, envelope->instance_index, envelope->id);
+
+    if (!topic) /* the last of ours left while this was on its way */
+        return;
+    io_count(io, IO_STAT_DELIVERIES, 1);
+    const struct local_subscriber *subscribers = local_subscribers(topic);
+
+    /* Nothing here changes the list: who is closed now gives back its holds at the turn's end. */
+    for (uint32_t i = 0; i < topic->subscriber_count; i++)
+        conn_send_run(io, conn_at(io, subscribers[i].slot_index), envelope->msg, envelope->count);
+}
+
+static void on_direct(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (conn)
+        conn_send_run(io, conn, envelope->msg, envelope->count);
+    else
+        io_count(io, IO_STAT_DROPPED_GONE, envelope->count);
+}
+
+/* -- control -- */
+
+static void on_stop(struct io *io)
+{
+    io->draining = true;
+    log_event(LOG_LEVEL_DEBUG, "io.drain", "open=%llu",
+              (unsigned long long)counter_read(&io->stats[IO_STAT_OPEN]));
+}
+
+void session_envelope(struct io *io, struct envelope *envelope)
+{
+    switch ((enum envelope_kind)envelope->kind) {
+    case ENVELOPE_CONNECTED:
+        on_connected(io, envelope);
+        break;
+    case ENVELOPE_KICK:
+        on_kick(io, envelope);
+        break;
+    case ENVELOPE_SUBSCRIBED:
+    case ENVELOPE_CREATED:
+        on_hold(io, envelope);
+        break;
+    case ENVELOPE_SUBCREATED:
+        on_subcreated(io, envelope);
+        break;
+    case ENVELOPE_UNSUBSCRIBED:
+        on_unsubscribed(io, envelope);
+        break;
+    case ENVELOPE_CHANGE:
+        on_change(io, envelope);
+        break;
+    case ENVELOPE_DELIVER:
+        on_deliver(io, envelope);
+        break;
+    case ENVELOPE_DIRECT:
+        on_direct(io, envelope);
+        break;
+    case ENVELOPE_STOP:
+        on_stop(io);
+        break;
+    case ENVELOPE_LIST:
+        io_list_peers(io, envelope);
+        break;
+    case ENVELOPE_CONNECT:
+    case ENVELOPE_GONE:
+    case ENVELOPE_SUBSCRIBE:
+    case ENVELOPE_CREATE:
+    case ENVELOPE_CREATESUB:
+    case ENVELOPE_UNSUBSCRIBE:
+    case ENVELOPE_LEAVE:
+    case ENVELOPE_PUBLISH:
+    case ENVELOPE_OBSERVE:
+    case ENVELOPE_UNOBSERVE:
+    case ENVELOPE_STOPPED:
+    case ENVELOPE_ROWS:
+    case ENVELOPE_ROWS_END:
+    case ENVELOPE_KIND_COUNT:
+        must_never("an envelope that is not for I/O actors crossed the lane");
+    }
+    msg_unref(&io->mem, envelope->msg);
+}

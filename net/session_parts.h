@@ -1,0 +1,41 @@
+/*
+ * net/session_parts.h — what the three session files share. Private to net/session*.c.
+ *
+ *      session.c          the life of a session: bytes, bootstrap, deadlines, the end
+ *      session_frames.c   what each client frame asks for     (frames in, envelopes out)
+ *      session_answers.c  what the shards say                 (envelopes in, frames out)
+ */
+#pragma once
+
+#include "net/session.h"
+#include "net/smq_codec.h"
+
+/* Say Disconnect with @reason, then leave; before Connack, Connack 1 with @reason. */
+void session_protocol_error(struct io *io, struct conn *conn, const char *reason);
+
+/* Refuse the Connect: Connack @code, ETID 0 and @reason, then leave. */
+void session_refuse(struct io *io, struct conn *conn, enum smq_connack code, const char *reason);
+
+/* One whole client frame. Afterwards the connection may be leaving or closing. */
+void session_frame(struct io *io, struct conn *conn, const struct smq_frame *frame);
+
+/* A run of @frame_count whole Publishes with one destination and publisher: @run, as received. */
+void session_publish_run(struct io *io, struct conn *conn, struct span run, uint32_t frame_count);
+
+/* Queue a control frame. */
+void session_send(struct io *io, struct conn *conn, enum smq_packet type, struct span fixed,
+                  struct span text);
+
+/* Suback, Createack or Createsuback. */
+void session_send_ack(struct io *io, struct conn *conn, enum smq_packet type,
+                      enum smq_ack_status status, uint32_t id, struct span name);
+
+/* -- incomplete input (net/input.c) -- */
+
+/* Append to a waiting part, growing it in size classes with what really came. false: no memory. */
+MUST_CHECK bool input_append(struct io *io, struct conn *conn, struct input_part *part,
+                             struct span bytes);
+/* The connection's conn_input, made when there is none. NULL: no memory. */
+struct conn_input *input_of(struct io *io, struct conn *conn);
+/* Free one part, and all of it when both are empty. */
+void input_clear(struct io *io, struct conn *conn, struct input_part *part);

@@ -1,0 +1,304 @@
+/* server/broker.c — see server/broker.h. Thread: main only. */
+#include "server/broker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
+
+static int64_t read_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Zeroed and on cache lines; boot-time memory, a few kB. */
+static void *lines_of(size_t count, size_t bytes)
+{
+    size_t total = (count * bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    void *block = aligned_alloc(CACHE_LINE, total);
+
+    must(block);
+    memset(block, 0, total);
+    return block;
+}
+
+static struct siphash_key draw_key(void)
+{
+    struct siphash_key key;
+
+    must(getrandom(&key, sizeof(key), 0) == sizeof(key));
+    return key;
+}
+
+/* The first number in a file, or @otherwise ("max", no such file). */
+static uint64_t read_number(const char *path, uint64_t otherwise)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long long value;
+
+    if (!file)
+        return otherwise;
+    if (fscanf(file, "%llu", &value) != 1)
+        value = otherwise;
+    fclose(file);
+    return value;
+}
+
+/* memory_limit 0: half of what this machine, or the container, has. */
+static uint64_t resolve_memory_limit(const struct config *config)
+{
+    uint64_t bytes = config->limits.memory_bytes_max;
+
+    if (bytes > 0)
+        return bytes;
+    bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t v2 = read_number("/sys/fs/cgroup/memory.max", UINT64_MAX);
+    uint64_t v1 = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", UINT64_MAX);
+
+    if (v2 < bytes)
+        bytes = v2;
+    if (v1 < bytes)
+        bytes = v1;
+    return bytes / 2;
+}
+
+static void lay_out(struct broker *broker)
+{
+    const struct config *config = broker->config;
+
+    broker->io_count = (uint32_t)config->io_thread_count;
+    broker->inline_shards = config->router_thread_count == 0;
+    broker->shard_count =
+        broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
+    broker->thread_count = broker->io_count + (broker->inline_shards ? 0 : broker->shard_count);
+
+    uint32_t actor_count = broker->io_count + broker->shard_count + 1;
+    broker->parkers = lines_of(actor_count, sizeof(*broker->parkers));
+    broker->mems = lines_of(actor_count, sizeof(*broker->mems));
+    broker->thread_parkers = lines_of(broker->thread_count, sizeof(*broker->thread_parkers));
+    broker->reactors = lines_of(broker->io_count, sizeof(*broker->reactors));
+    broker->shards = lines_of(broker->shard_count, sizeof(*broker->shards));
+    broker->shard_threads = lines_of(broker->shard_count, sizeof(*broker->shard_threads));
+    broker->ports = lines_of(config->listener_count, sizeof(*broker->ports));
+    broker->log_lane_count = actor_count;
+    broker->log_lanes = lines_of(actor_count, sizeof(*broker->log_lanes));
+}
+
+/* Who sleeps where, and who pays from which account: by mesh index. */
+static enum status lay_out_actors(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->thread_count; i++)
+        if (parker_init(&broker->thread_parkers[i]) != STATUS_OK)
+            return STATUS_SYSTEM;
+    if (parker_init(&broker->control_parker) != STATUS_OK)
+        return STATUS_SYSTEM;
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        mem_init(&broker->reactors[i].io.mem, &broker->budget);
+        broker->mems[i] = &broker->reactors[i].io.mem;
+        broker->parkers[i] = &broker->thread_parkers[i];
+    }
+    for (uint32_t i = 0; i < broker->shard_count; i++) {
+        uint32_t thread = broker->inline_shards ? i : broker->io_count + i;
+
+        mem_init(&broker->shards[i].mem, &broker->budget);
+        broker->mems[broker->io_count + i] = &broker->shards[i].mem;
+        broker->parkers[broker->io_count + i] = &broker->thread_parkers[thread];
+    }
+    mem_init(&broker->control_mem, &broker->budget);
+    broker->mems[broker->io_count + broker->shard_count] = &broker->control_mem;
+    broker->parkers[broker->io_count + broker->shard_count] = &broker->control_parker;
+    return STATUS_OK;
+}
+
+static void wake_control(void *context)
+{
+    parker_wake(context);
+}
+
+static void make_log_lanes(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->log_lane_count; i++) {
+        bool is_io = i < broker->io_count;
+        bool is_control = i == broker->log_lane_count - 1;
+        char name[LOG_ACTOR_BYTES];
+
+        if (is_control)
+            snprintf(name, sizeof(name), "control");
+        else
+            snprintf(name, sizeof(name), "%s-%u", is_io ? "io" : "shard",
+                     is_io ? i : i - broker->io_count);
+        broker->log_lanes[i] = aligned_alloc(CACHE_LINE, sizeof(struct log_lane));
+        must(broker->log_lanes[i]);
+        log_lane_init(broker->log_lanes[i], name, is_control ? NULL : wake_control,
+                      &broker->control_parker);
+    }
+}
+
+static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BYTES])
+{
+    const struct config *config = broker->config;
+    struct siphash_key name_key = draw_key();
+    uint32_t file_count_max = reactor_file_count_max();
+    uint64_t wanted = (uint64_t)config->limits.connection_count_max +
+                      config->limits.handshake_count_max + LIMIT_CONN_CHUNK;
+
+    for (uint32_t i = 0; i < broker->shard_count; i++) {
+        struct shard_options options = {.config = config,
+                                        .mesh = &broker->mesh,
+                                        .quotas = &broker->quotas,
+                                        .name_key = name_key,
+                                        .random_key = draw_key(),
+                                        .shard_index = i};
+        if (shard_init(&broker->shards[i], &options) != STATUS_OK)
+            goto no_memory;
+    }
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        struct io_options options = {.config = config,
+                                     .mesh = &broker->mesh,
+                                     .quotas = &broker->quotas,
+                                     .name_key = name_key,
+                                     .random_key = draw_key(),
+                                     .io_index = i,
+                                     .slot_count_max = wanted < file_count_max ? (uint32_t)wanted
+                                                                               : file_count_max};
+        if (io_init(&broker->reactors[i].io, &options, 0) != STATUS_OK)
+            goto no_memory;
+    }
+    return STATUS_OK;
+
+no_memory:
+    snprintf(error, BROKER_ERROR_BYTES,
+             "limits.memory is too small to start with; an idle broker needs about 4M");
+    return STATUS_NO_MEMORY;
+}
+
+static enum status open_listeners(struct broker *broker, char error[BROKER_ERROR_BYTES])
+{
+    uint32_t listener_count = broker->config->listener_count;
+    struct listener sockets[LIMIT_IO_ACTORS];
+
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        broker->reactors[i].listeners = lines_of(listener_count, sizeof(struct listener));
+    for (uint32_t i = 0; i < listener_count; i++) {
+        broker->ports[i] = broker->config->listeners[i].port;
+        if (listener_open_all(&broker->config->listeners[i], sockets, broker->io_count,
+                              &broker->ports[i], error) != STATUS_OK)
+            return STATUS_SYSTEM; /* the process exits: what is open goes with it */
+        for (uint32_t io = 0; io < broker->io_count; io++) {
+            broker->reactors[io].listeners[i] = sockets[io];
+            broker->reactors[io].listener_count = i + 1;
+        }
+    }
+    return STATUS_OK;
+}
+
+enum status broker_init(struct broker *broker, const struct config *config,
+                        char error[BROKER_ERROR_BYTES])
+{
+    memset(broker, 0, sizeof(*broker));
+    broker->config = config;
+    broker->start_time_ns = read_clock_ns();
+    mem_budget_init(&broker->budget, resolve_memory_limit(config));
+    lay_out(broker);
+    if (lay_out_actors(broker) != STATUS_OK) {
+        snprintf(error, BROKER_ERROR_BYTES, "eventfd: %s", strerror(errno));
+        return STATUS_SYSTEM;
+    }
+    make_log_lanes(broker);
+    quotas_init(&broker->quotas, config);
+    mesh_init(&broker->mesh, broker->io_count, broker->shard_count, config->lane_slot_count,
+              broker->parkers, broker->mems);
+    enum status status = make_actors(broker, error);
+    return status == STATUS_OK ? open_listeners(broker, error) : status;
+}
+
+static enum status start_thread(pthread_t *thread, const char *name, uint32_t index,
+                                void *(*run)(void *), void *argument,
+                                char error[BROKER_ERROR_BYTES])
+{
+    pthread_attr_t attributes;
+    char full_name[16];
+
+    must(pthread_attr_init(&attributes) == 0);
+    must(pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0);
+    int result = pthread_create(thread, &attributes, run, argument);
+    pthread_attr_destroy(&attributes);
+    if (result != 0) {
+        snprintf(error, BROKER_ERROR_BYTES, "cannot start a thread: %s", strerror(result));
+        return STATUS_SYSTEM;
+    }
+    snprintf(full_name, sizeof(full_name), "%s-%u", name, index);
+    (void)pthread_setname_np(*thread, full_name);
+    return STATUS_OK;
+}
+
+enum status broker_start(struct broker *broker, char error[BROKER_ERROR_BYTES])
+{
+    enum status status = STATUS_OK;
+    sem_t started;
+
+    must(sem_init(&started, 0, 0) == 0);
+    for (uint32_t i = 0; i < broker->io_count && status == STATUS_OK; i++) {
+        struct reactor *reactor = &broker->reactors[i];
+
+        reactor_init(reactor, &broker->thread_parkers[i],
+                     broker->inline_shards ? &broker->shards[i] : NULL, broker->log_lanes[i],
+                     &started);
+        status = start_thread(&reactor->thread, "io", i, reactor_main, reactor, error);
+        if (status != STATUS_OK)
+            break;
+        while (sem_wait(&started) != 0)
+            must(errno == EINTR);
+        if (reactor->failed) {
+            snprintf(error, BROKER_ERROR_BYTES, "%s", reactor->error);
+            status = STATUS_SYSTEM;
+        }
+    }
+    for (uint32_t i = 0; !broker->inline_shards && i < broker->shard_count && status == STATUS_OK;
+         i++)
+        status = start_thread(&broker->shard_threads[i], "router", i, shard_main,
+                              &broker->shards[i], error);
+    sem_destroy(&started);
+    return status;
+}
+
+void broker_join(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        must(pthread_join(broker->reactors[i].thread, NULL) == 0);
+    for (uint32_t i = 0; !broker->inline_shards && i < broker->shard_count; i++)
+        must(pthread_join(broker->shard_threads[i], NULL) == 0);
+}
+
+void broker_deinit(struct broker *broker)
+{
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        io_deinit(&broker->reactors[i].io);
+        free(broker->reactors[i].listeners);
+    }
+    for (uint32_t i = 0; i < broker->shard_count; i++)
+        shard_deinit(&broker->shards[i]);
+    mesh_deinit(&broker->mesh);
+    quotas_deinit(&broker->quotas);
+    for (uint32_t i = 0; i < broker->thread_count; i++)
+        parker_deinit(&broker->thread_parkers[i]);
+    parker_deinit(&broker->control_parker);
+    for (uint32_t i = 0; i < broker->log_lane_count; i++)
+        free(broker->log_lanes[i]);
+    free(broker->log_lanes);
+    free(broker->ports);
+    free(broker->shard_threads);
+    free(broker->shards);
+    free(broker->reactors);
+    free(broker->thread_parkers);
+    free(broker->mems);
+    free(broker->parkers);
+}

@@ -1,0 +1,51 @@
+/*
+ * server/broker.h — all actors of one smqd, put together and taken apart.
+ *
+ * Thread: main only. While the actors run, main is the control actor (server/control.c).
+ */
+#pragma once
+
+#include "core/log_writer.h"
+#include "core/shard.h"
+#include "net/reactor.h"
+
+#define BROKER_ERROR_BYTES 512
+
+struct broker {
+    const struct config *config;
+    struct mem_budget budget;
+    struct mem control_mem;
+    struct quotas quotas;
+    struct mesh mesh;
+    struct parker control_parker;
+    struct parker **parkers;       /* [actor_count] as the mesh wants them */
+    struct mem **mems;             /* [actor_count] */
+    struct parker *thread_parkers; /* [thread_count] I/O threads, then router threads */
+    uint32_t thread_count;
+    uint32_t io_count;
+    uint32_t shard_count;
+    bool inline_shards;          /* shards run in the I/O threads' turn */
+    struct reactor *reactors;    /* [io_count] */
+    struct shard *shards;        /* [shard_count] */
+    pthread_t *shard_threads;    /* [shard_count] when not inline */
+    struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, shards, control */
+    uint32_t log_lane_count;
+    uint16_t *ports; /* [listener_count] the real port of each configured listener */
+    int64_t start_time_ns;
+};
+
+/**
+ * Build everything and open the listeners; nothing runs yet.
+ *
+ * Returns: STATUS_OK, or STATUS_SYSTEM / STATUS_NO_MEMORY with a reason in @error.
+ */
+MUST_CHECK enum status broker_init(struct broker *broker, const struct config *config,
+                                   char error[BROKER_ERROR_BYTES]);
+
+/* Start all threads and wait until each says it runs. On failure the process must exit: some
+ * threads may be running. */
+MUST_CHECK enum status broker_start(struct broker *broker, char error[BROKER_ERROR_BYTES]);
+
+/* Join all threads; control has told them to stop. Then free everything. */
+void broker_join(struct broker *broker);
+void broker_deinit(struct broker *broker);

@@ -1,0 +1,216 @@
+/*
+ * server/control.c — see server/control.h.
+ *
+ * The end has three steps, because each actor may still have something for another:
+ *   1  I/O actors: stop accepting, finish what is queued, close; each answers STOPPED
+ *   2  shards: nobody asks them any more; each answers STOPPED
+ *   3  I/O actors: a second STOP lets their threads end
+ */
+#include "server/control.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/msg.h"
+#include "server/admin.h"
+#include "server/notify.h"
+
+#define TICK_MS    1000       /* folded log lines, memory given back */
+#define TRIM_BYTES (1u << 20) /* this much freed heap is worth giving back */
+
+enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_SHARDS, PHASE_DONE };
+
+struct control {
+    struct broker *broker;
+    struct port *port;
+    struct log_writer *log;
+    struct admin *admin;
+    int signal_fd;
+    enum phase phase;
+    uint32_t stopped_missing; /* STOPPED envelopes this phase waits for */
+    int64_t drain_end_ns;
+    int64_t trimmed_used_bytes; /* used memory when we last looked */
+    bool give_up;
+};
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int control_open_signals(void)
+{
+    sigset_t signals;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    must(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void tell_all(struct control *control, uint32_t first, uint32_t count)
+{
+    for (uint32_t i = first; i < first + count; i++)
+        port_push(control->port, i, (struct envelope){.kind = ENVELOPE_STOP});
+    (void)port_flush(control->port); /* retried by the loop */
+}
+
+static void begin_drain(struct control *control, int signal_number)
+{
+    struct broker *broker = control->broker;
+
+    log_event(LOG_LEVEL_INFO, "smqd.stopping", "signal=%s drain_ms=%u", strsignal(signal_number),
+              broker->config->drain_timeout_ms);
+    (void)notify_send(NOTIFY_STOPPING);
+    control->phase = PHASE_DRAIN_IO;
+    control->stopped_missing = broker->io_count;
+    control->drain_end_ns = now_ns() + (int64_t)broker->config->drain_timeout_ms * 1000000;
+    tell_all(control, 0, broker->io_count);
+}
+
+static void on_stopped(struct control *control)
+{
+    struct broker *broker = control->broker;
+
+    must(control->stopped_missing > 0);
+    if (--control->stopped_missing > 0)
+        return;
+    if (control->phase == PHASE_DRAIN_IO) {
+        control->phase = PHASE_STOP_SHARDS;
+        control->stopped_missing = broker->shard_count;
+        tell_all(control, broker->io_count, broker->shard_count);
+    } else {
+        must(control->phase == PHASE_STOP_SHARDS);
+        control->phase = PHASE_DONE;
+        tell_all(control, 0, broker->io_count);
+    }
+}
+
+static void read_signals(struct control *control)
+{
+    struct signalfd_siginfo info;
+
+    while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            log_event(LOG_LEVEL_INFO, "smqd.hangup", "nothing to reload yet");
+        } else if (control->phase == PHASE_RUN) {
+            begin_drain(control, (int)info.ssi_signo);
+        } else {
+            log_event(LOG_LEVEL_WARNING, "smqd.cut_short", "a second signal; not waiting");
+            control->give_up = true;
+        }
+    }
+}
+
+static void read_mail(struct control *control)
+{
+    struct broker *broker = control->broker;
+    struct envelope envelope;
+
+    for (uint32_t from = 0; from + 1 < broker->mesh.actor_count; from++) {
+        while (port_pop(control->port, from, &envelope)) {
+            if (envelope.kind == ENVELOPE_STOPPED)
+                on_stopped(control);
+            else
+                admin_rows(control->admin, &envelope);
+            msg_unref(&broker->control_mem, envelope.msg);
+        }
+    }
+}
+
+/* After a storm malloc keeps what was freed: when much has been, give it back to the kernel. */
+static void give_memory_back(struct control *control)
+{
+    int64_t used = atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);
+
+    if (used > control->trimmed_used_bytes) {
+        control->trimmed_used_bytes = used;
+    } else if (control->trimmed_used_bytes - used > (int64_t)TRIM_BYTES) {
+        control->trimmed_used_bytes = used;
+        (void)malloc_trim(0);
+    }
+}
+
+/* How long poll may sleep: until the next tick, or the end of the drain. */
+static int sleep_ms(const struct control *control)
+{
+    if (control->phase == PHASE_RUN)
+        return TICK_MS;
+    int64_t left_ms = (control->drain_end_ns - now_ns()) / 1000000;
+
+    return left_ms < 1 ? 1 : left_ms < 10 ? (int)left_ms : 10;
+}
+
+static void wait_and_handle(struct control *control)
+{
+    struct pollfd fds[2 + 1 + ADMIN_CLIENTS_MAX];
+    uint64_t unused;
+
+    fds[0] = (struct pollfd){.fd = control->signal_fd, .events = POLLIN};
+    fds[1] = (struct pollfd){.fd = control->broker->control_parker.wake_fd, .events = POLLIN};
+    uint32_t admin_count = admin_poll_set(control->admin, fds + 2);
+
+    parker_prepare(&control->broker->control_parker);
+    int timeout = port_has_mail(control->port) ? 0 : sleep_ms(control);
+    int ready = poll(fds, 2 + admin_count, timeout);
+    parker_cancel(&control->broker->control_parker);
+    must(ready >= 0 || errno == EINTR);
+    if (ready <= 0)
+        return;
+    if (fds[1].revents)
+        (void)!read(fds[1].fd, &unused,
+                    sizeof(unused)); /* EAGAIN: somebody's wake was for nothing */
+    if (fds[0].revents)
+        read_signals(control);
+    admin_handle(control->admin, fds + 2, admin_count);
+}
+
+static void report_cut(const struct control *control)
+{
+    uint64_t open_count = 0;
+
+    for (uint32_t i = 0; i < control->broker->io_count; i++)
+        open_count += counter_read(&control->broker->reactors[i].io.stats[IO_STAT_OPEN]);
+    log_event(LOG_LEVEL_WARNING, "smqd.drain_timeout", "open=%llu connections are cut",
+              (unsigned long long)open_count);
+}
+
+bool control_run(struct broker *broker, int signal_fd, struct log_writer *log)
+{
+    struct admin admin;
+    char error[ADMIN_ERROR_BYTES];
+    struct control control = {.broker = broker,
+                              .port = &broker->mesh.ports[mesh_control_index(&broker->mesh)],
+                              .log = log,
+                              .admin = &admin,
+                              .signal_fd = signal_fd};
+
+    if (admin_init(&admin, broker, error) != STATUS_OK)
+        log_event(LOG_LEVEL_WARNING, "admin.unavailable", "%s", error);
+    while (control.phase != PHASE_DONE && !control.give_up) {
+        wait_and_handle(&control);
+        read_mail(&control);
+        (void)port_flush(control.port);
+        while (log_drain(log, broker->log_lanes, broker->log_lane_count, now_ns()) > 0)
+            ;
+        give_memory_back(&control);
+        if (control.phase != PHASE_RUN && now_ns() >= control.drain_end_ns) {
+            report_cut(&control);
+            control.give_up = true;
+        }
+    }
+    admin_deinit(&admin);
+    return !control.give_up;
+}

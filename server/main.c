@@ -1,0 +1,113 @@
+/*
+ * server/main.c — smqd: read the configuration, build the broker, run it as the control actor.
+ *
+ * Thread: main. Exit codes: 0, 64 usage, 71 the system refuses something, 78 configuration.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log_writer.h"
+#include "server/broker.h"
+#include "server/config.h"
+#include "server/control.h"
+#include "server/notify.h"
+#include "server/options.h"
+
+/* One line, for people and for programs that wait for it. */
+static void say_ready(const struct broker *broker)
+{
+    const struct config *config = broker->config;
+
+    fputs("smqd ready", stdout);
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        bool is_ipv6 = strchr(listener->host, ':') != NULL;
+
+        printf(" %s://%s%s%s:%u", listener->tls ? "tls" : "tcp", is_ipv6 ? "[" : "", listener->host,
+               is_ipv6 ? "]" : "", broker->ports[i]);
+    }
+    putchar('\n');
+    fflush(stdout);
+    if (!notify_send(NOTIFY_READY))
+        log_event(LOG_LEVEL_WARNING, "systemd.unreachable", "NOTIFY_SOCKET did not take READY=1");
+}
+
+static void log_started(const struct broker *broker)
+{
+    const struct config *config = broker->config;
+    uint64_t room = config_connection_room(config, reactor_file_count_max());
+
+    log_event(LOG_LEVEL_INFO, "smqd.started",
+              "version=%s pid=%d io=%u router=%u connections=%llu memory_limit=%lldM data_dir=%s",
+              SMQD_VERSION, (int)getpid(), broker->io_count,
+              broker->inline_shards ? 0 : broker->shard_count, (unsigned long long)room,
+              (long long)(broker->budget.limit_bytes >> 20), config->data_dir);
+    if (room < config->limits.connection_count_max)
+        log_event(LOG_LEVEL_INFO, "smqd.connection_room",
+                  "limits.connections=%u, but %u I/O threads can hold %llu: each has a descriptor "
+                  "table of RLIMIT_NOFILE=%u",
+                  config->limits.connection_count_max, broker->io_count, (unsigned long long)room,
+                  reactor_file_count_max());
+}
+
+/* The broker, from first to last thread. Returns the exit code. */
+static int serve(const struct config *config)
+{
+    struct broker broker;
+    struct log_writer log;
+    char error[BROKER_ERROR_BYTES];
+    int signal_fd = control_open_signals();
+
+    log_writer_init(&log, STDERR_FILENO);
+    log_set_level(config->log_level);
+    if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||
+        broker_start(&broker, error) != STATUS_OK) {
+        fprintf(stderr, "smqd: %s\n", signal_fd < 0 ? "signalfd failed" : error);
+        exit(EX_OSERR);
+    }
+    log_attach(broker.log_lanes[broker.log_lane_count - 1]);
+    log_started(&broker);
+    say_ready(&broker);
+
+    bool joined = control_run(&broker, signal_fd, &log);
+    if (joined)
+        broker_join(&broker);
+    log_event(LOG_LEVEL_INFO, "smqd.stopped", "%s", joined ? "all is closed" : "cut short");
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    log_finish(&log, broker.log_lanes, broker.log_lane_count,
+               (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
+    log_attach(NULL);
+    if (!joined)
+        _exit(EX_OK); /* threads still run: no destructor may touch what they use */
+    broker_deinit(&broker);
+    close(signal_fd);
+    return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static struct options options;
+    static struct config config;
+    struct config_error error;
+    int code = options_parse(&options, argc, argv, stdout, stderr);
+
+    if (code != OPTIONS_GO_ON)
+        return code;
+    if (!config_load(&config, &options, &error)) {
+        fprintf(stderr, "%s\n", error.text);
+        return EX_CONFIG;
+    }
+    code =
+        options_run_task(&options, &config, config_core_count(), reactor_file_count_max(), stdout);
+    if (code == OPTIONS_GO_ON) {
+        config_resolve_threads(&config, config_core_count());
+        code = serve(&config);
+    }
+    config_deinit(&config);
+    return code;
+}

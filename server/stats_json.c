@@ -1,0 +1,219 @@
+/* server/stats_json.c — see server/stats_json.h. Thread: control. */
+#include "server/stats_json.h"
+
+#include <jansson.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define JANSSON_PRECISE JSON_INDENT(2) | JSON_PRESERVE_ORDER /* readable with netcat, too */
+
+static void put(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static json_t *counters_of(const _Atomic uint64_t *stats, const struct stat_desc *descs,
+                           uint32_t count)
+{
+    json_t *object = json_object();
+
+    for (uint32_t i = 0; i < count; i++)
+        put(object, descs[i].name, counter_read(&stats[i]));
+    return object;
+}
+
+/* Sums over all actors of one kind. */
+static void add_sums(json_t *sums, const _Atomic uint64_t *stats, const struct stat_desc *descs,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *sum = json_object_get(sums, descs[i].name);
+        uint64_t before = sum ? (uint64_t)json_integer_value(sum) : 0;
+
+        put(sums, descs[i].name, before + counter_read(&stats[i]));
+    }
+}
+
+/* CPU time of a thread, in microseconds. */
+static uint64_t thread_cpu_us(pthread_t thread)
+{
+    struct timespec time;
+    clockid_t clock;
+
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0)
+        return 0;
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
+}
+
+static json_t *lanes_into(const struct broker *broker, uint32_t to)
+{
+    const struct mesh *mesh = &broker->mesh;
+    json_t *lanes = json_array();
+
+    for (uint32_t from = 0; from < mesh->actor_count; from++) {
+        const struct lane *lane = mesh->lanes[from * mesh->actor_count + to];
+        json_t *row;
+
+        if (!lane)
+            continue;
+        row = json_object();
+        json_object_set_new(row, "from", json_string(broker->log_lanes[from]->actor));
+        put(row, "slots", ck_ring_capacity(&lane->ring));
+        put(row, "depth", lane_depth(lane));
+        put(row, "pushed_total", counter_read(&lane->pushed_count));
+        put(row, "full_total", counter_read(&lane->full_count));
+        json_array_append_new(lanes, row);
+    }
+    return lanes;
+}
+
+static json_t *io_actors(const struct broker *broker, json_t *sums, json_t *closed)
+{
+    json_t *actors = json_array();
+
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        const struct io *io = &broker->reactors[i].io;
+        json_t *actor = counters_of(io->stats, io_stat_descs, IO_STAT_COUNT);
+
+        json_object_set_new(actor, "actor", json_string(broker->log_lanes[i]->actor));
+        put(actor, "slots", io->slot_count_max);
+        put(actor, "cpu_us", thread_cpu_us(broker->reactors[i].thread));
+        put(actor, "woken_total", counter_read(&broker->parkers[i]->wake_count));
+        json_object_set_new(actor, "lanes_in", lanes_into(broker, i));
+        json_array_append_new(actors, actor);
+        add_sums(sums, io->stats, io_stat_descs, IO_STAT_COUNT);
+        for (uint32_t r = 0; r < CLOSE_REASON_COUNT; r++) {
+            const char *name = close_reason_name((enum close_reason)r);
+            json_t *sum = json_object_get(closed, name);
+            uint64_t before = sum ? (uint64_t)json_integer_value(sum) : 0;
+
+            put(closed, name, before + counter_read(&io->closed_counts[r]));
+        }
+    }
+    return actors;
+}
+
+static json_t *shard_actors(const struct broker *broker, json_t *sums)
+{
+    json_t *actors = json_array();
+
+    for (uint32_t i = 0; i < broker->shard_count; i++) {
+        const struct shard *shard = &broker->shards[i];
+        uint32_t index = broker->io_count + i;
+        json_t *actor = counters_of(shard->stats, shard_stat_descs, SHARD_STAT_COUNT);
+
+        json_object_set_new(actor, "actor", json_string(broker->log_lanes[index]->actor));
+        json_object_set_new(actor, "inline", json_boolean(broker->inline_shards));
+        if (!broker->inline_shards)
+            put(actor, "cpu_us", thread_cpu_us(broker->shard_threads[i]));
+        json_object_set_new(actor, "lanes_in", lanes_into(broker, index));
+        json_array_append_new(actors, actor);
+        add_sums(sums, shard->stats, shard_stat_descs, SHARD_STAT_COUNT);
+    }
+    return actors;
+}
+
+static uint64_t rss_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long long total, resident = 0;
+
+    if (!file)
+        return 0;
+    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static json_t *memory(const struct broker *broker)
+{
+    json_t *object = json_object();
+    json_t *kinds = json_object();
+    struct mallinfo2 heap = mallinfo2();
+    uint64_t refused_count = 0;
+    int64_t used_bytes = 0;
+
+    for (uint32_t kind = 0; kind < MEM_KIND_COUNT; kind++) {
+        int64_t sum = 0;
+
+        for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
+            sum += atomic_load_explicit(&broker->mems[i]->kind_bytes[kind], memory_order_relaxed);
+        put(kinds, mem_kind_text((enum mem_kind)kind), (uint64_t)(sum > 0 ? sum : 0));
+        used_bytes += sum;
+    }
+    for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
+        refused_count += counter_read(&broker->mems[i]->refused_count);
+    put(object, "limit_bytes", (uint64_t)broker->budget.limit_bytes);
+    put(object, "used_bytes", (uint64_t)(used_bytes > 0 ? used_bytes : 0));
+    put(object, "refused_total", refused_count);
+    put(object, "rss_bytes", rss_bytes());
+    put(object, "heap_bytes", heap.uordblks + heap.hblkhd);
+    put(object, "heap_free_bytes", heap.fordblks);
+    json_object_set_new(object, "consumers_bytes", kinds);
+    return object;
+}
+
+static json_t *quota_row(const struct quota *quota)
+{
+    json_t *row = json_object();
+
+    put(row, "used", quota_used(quota));
+    put(row, "max", quota->count_max);
+    return row;
+}
+
+static json_t *limits(const struct broker *broker)
+{
+    json_t *object = json_object();
+    json_t *instances = json_array();
+
+    json_object_set_new(object, "connections", quota_row(&broker->quotas.connections));
+    json_object_set_new(object, "handshakes", quota_row(&broker->quotas.handshakes));
+    json_object_set_new(object, "topics", quota_row(&broker->quotas.topics));
+    json_object_set_new(object, "subscriptions", quota_row(&broker->quotas.subscriptions));
+    for (uint32_t i = 0; i < broker->config->instance_count; i++) {
+        const struct instance_quotas *quotas = &broker->quotas.instances[i];
+        json_t *row = json_object();
+
+        json_object_set_new(row, "path", json_string(broker->config->instances[i].path));
+        json_object_set_new(row, "topics", quota_row(&quotas->topics));
+        json_object_set_new(row, "subscriptions", quota_row(&quotas->subscriptions));
+        json_object_set_new(row, "subtopics", quota_row(&quotas->subtopics));
+        json_array_append_new(instances, row);
+    }
+    json_object_set_new(object, "instances", instances);
+    return object;
+}
+
+char *stats_json(const struct broker *broker)
+{
+    struct timespec now;
+    json_t *root = json_object();
+    json_t *io_sums = json_object();
+    json_t *shard_sums = json_object();
+    json_t *closed = json_object();
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t up_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - broker->start_time_ns;
+    json_object_set_new(root, "version", json_string(SMQD_VERSION));
+    put(root, "uptime_s", (uint64_t)(up_ns / 1000000000));
+    put(root, "threads_io", broker->io_count);
+    put(root, "threads_router", broker->inline_shards ? 0 : broker->shard_count);
+    json_t *io = io_actors(broker, io_sums, closed);
+    json_t *shards = shard_actors(broker, shard_sums);
+    json_object_set_new(root, "io", io_sums);
+    json_object_set_new(root, "closed", closed);
+    json_object_set_new(root, "router", shard_sums);
+    json_object_set_new(root, "limits", limits(broker));
+    json_object_set_new(root, "memory", memory(broker));
+    json_object_set_new(root, "io_actors", io);
+    json_object_set_new(root, "shards", shards);
+    char *text = json_dumps(root, JANSSON_PRECISE);
+    must(text);
+    json_decref(root);
+    return text;
+}
