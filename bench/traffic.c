@@ -232,8 +232,7 @@ static void hand_over(struct traffic_worker *tw, uint32_t publisher_index)
     uint32_t first = atomic_load_explicit(&owner->handed_over, memory_order_relaxed);
     do
         publisher->handed_next = first;
-    while (!atomic_compare_exchange_weak_explicit(&owner->handed_over, &first, publisher_index,
-                                                  memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak(&owner->handed_over, &first, publisher_index));
     tw->wake_mask |= 1ull << publisher->worker_index;
 }
 
@@ -497,7 +496,7 @@ static bool traffic_has_work(struct worker *worker)
 {
     struct traffic_worker *tw = traffic_worker_of(worker);
 
-    return atomic_load_explicit(&tw->handed_over, memory_order_relaxed) != PLAN_NONE;
+    return atomic_load(&tw->handed_over) != PLAN_NONE;
 }
 
 const struct worker_hooks traffic_hooks = {

@@ -439,8 +439,9 @@ static void worker_enter(struct worker *worker, uint64_t deadline_ns)
 
     if (wait_ns > WORKER_WAIT_NS)
         wait_ns = WORKER_WAIT_NS;
-    atomic_store_explicit(&worker->is_parked, true, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with worker_wake */
+    /* Sequentially consistent, like the waker's push and its look at is_parked: either we see its
+     * work, or it sees us parked. */
+    atomic_store(&worker->is_parked, true);
     if (worker->hooks->has_work(worker))
         wait_ns = 0;
     int result;
@@ -516,10 +517,8 @@ void worker_wake(struct worker *worker)
 {
     uint64_t one = 1;
 
-    atomic_thread_fence(memory_order_seq_cst); /* pairs with worker_enter */
-    if (!atomic_load_explicit(&worker->is_parked, memory_order_relaxed) ||
-        !atomic_exchange(&worker->is_parked, false))
-        return;
+    if (!atomic_load(&worker->is_parked) || !atomic_exchange(&worker->is_parked, false))
+        return; /* awake, or somebody else wakes it: see worker_enter */
     if (write(worker->wake_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
         worker_die(errno, "eventfd");
 }

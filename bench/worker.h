@@ -30,8 +30,9 @@
 #define WORKER_CONNS_MAX  19900u /* a 20,000 hard limit on files, less a few for the process */
 #define WORKER_WAIT_NS    (20 * NS_PER_MS) /* the longest sleep: how late a phase is noticed */
 #define WORKER_RECV_BYTES 16384u
-#define WORKER_RECV_COUNT 64u /* buffers of the bufgroup: 1 MiB stays in the cache; 8 MiB did not  \
-                               */
+#define WORKER_RECV_COUNT                                                                          \
+    64u /* buffers of the bufgroup: 1 MiB stays in the cache; 8 MiB did not                        \
+         */
 
 enum conn_state {
     CONN_CLOSED = 0, /* no descriptor; may be opened */
@@ -71,7 +72,8 @@ struct worker_hooks {
     /* Once a turn. Returns when it wants the next one at the latest, ns of bench/clock.h. */
     uint64_t (*turn)(struct worker *worker);
 
-    /* Is there work another thread handed over? Asked just before sleeping. */
+    /* Is there work another thread handed over? Asked just before sleeping; must look with
+     * sequential consistency, or a wake-up may be lost. */
     bool (*has_work)(struct worker *worker);
 };
 
@@ -123,7 +125,8 @@ void worker_run(struct worker *worker);
 /* Ask worker_run to return soon. Any thread. */
 void worker_stop(struct worker *worker);
 
-/* Wake @worker if it sleeps. Any thread; call it after handing work over. Cheap if awake. */
+/* Wake @worker if it sleeps. Any thread; call it after handing work over, which must itself be
+ * sequentially consistent. Cheap if awake. */
 void worker_wake(struct worker *worker);
 
 /* Start connecting; @client_index names the client and chooses its source address. */
