@@ -119,10 +119,13 @@ static void message_append(struct conn *conn, const struct head *head, const str
                            uint32_t payload_bytes)
 {
     const struct wire_protocol *protocol = conn->worker->protocol;
-    uint8_t *at = buffer_extend(&conn->fill, head->bytes_count + (size_t)payload_bytes +
+    /* The head is copied with its constant size, because that is a few vector moves where its real
+     * length would be a string instruction; the payload then covers what was too much. */
+    uint8_t *at = buffer_extend(&conn->fill, WIRE_HEAD_BYTES_MAX + (size_t)payload_bytes +
                                                  protocol->publish_tail_bytes);
 
-    memcpy(at, head->bytes, head->bytes_count);
+    conn->fill.bytes_count -= WIRE_HEAD_BYTES_MAX - head->bytes_count;
+    memcpy(at, head->bytes, WIRE_HEAD_BYTES_MAX);
     at += head->bytes_count;
     stamp_write(at, stamp);
     memset(at + STAMP_BYTES, 'x', payload_bytes - STAMP_BYTES);

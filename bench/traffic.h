@@ -39,7 +39,7 @@ struct flow {
 
 /* The bytes before a payload; see struct wire_protocol. */
 struct head {
-    uint8_t bytes[WIRE_HEAD_BYTES_MAX - 1];
+    uint8_t bytes[WIRE_HEAD_BYTES_MAX];
     uint8_t bytes_count;
 };
 
