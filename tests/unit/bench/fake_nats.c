@@ -64,6 +64,8 @@ static void deliver(struct fake_nats *fake, struct fake_client *client, uint32_t
         fake->misdeed_count++;
     } else if (is_misdeed && fake->habit == FAKE_SWAPS) {
         fake->misdeed_count++;
+        held_send(fake);
+        buffer_deinit(&fake->held);
         fake->held_fd = client->fd;
         fake->held = out;
         return;
