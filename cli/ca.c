@@ -93,6 +93,7 @@ static enum exit_code ca_server(const struct ca_call *call)
     char error[TLS_CA_ERROR_BYTES];
     char label[TLS_CA_DEVICE_BYTES + 1];
     struct tls_ca_server server;
+    bool wildcard = call->arguments[0][0] == '*';
     struct tls_ca *ca = open_ca(call);
 
     if (!ca)
@@ -117,11 +118,11 @@ static enum exit_code ca_server(const struct ca_call *call)
            "      rsa-key         = \"%s\"\n"
            "  }\n"
            "and let a client trust them:\n"
-           "  smq sub hello --url tls://%s:8883/smq.lsp --ca %s\n",
+           "  smq sub hello --url tls://%s%s:8883/smq.lsp --ca %s\n",
            call->arguments[0], call->argument_count > 1 ? " and the other names" : "",
            server.ecc_chain_path, server.ecc_key_path, server.rsa_chain_path, server.rsa_key_path,
            server.ecc_chain_path, server.ecc_key_path, server.rsa_chain_path, server.rsa_key_path,
-           call->arguments[0], server.ca_path);
+           wildcard ? "broker" : "", call->arguments[0] + (wildcard ? 1 : 0), server.ca_path);
     return EXIT_OK;
 }
 

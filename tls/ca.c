@@ -286,10 +286,10 @@ bool tls_ca_server(struct tls_ca *ca, const char *label, const char *const *name
     char *alt_names = malloc(ALT_NAMES_ROOM);
 
     must(alt_names);
-    bool good = tls_ca_device_name_is_good(label) ||
-                ca_error(error, "'%.80s' cannot be a folder's name here", label);
-    good = good && join_names(names, name_count, alt_names, error) &&
-           server_paths(ca->folder, label, server, error) &&
+    bool good = join_names(names, name_count, alt_names, error);
+    if (good && !tls_ca_device_name_is_good(label))
+        good = ca_error(error, "'%.80s' cannot be a folder's name here", label);
+    good = good && server_paths(ca->folder, label, server, error) &&
            ca_path(path, ca->folder, SERVER_FOLDER, NULL, error) && ca_make_folder(path, error) &&
            ca_path(path, ca->folder, SERVER_FOLDER, label, error) && ca_make_folder(path, error);
     good = good && make_server(ca, "server", ca_key_ecc(), names[0], alt_names,

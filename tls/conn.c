@@ -307,12 +307,27 @@ static enum tls_fail kind_of_reason(int reason)
     }
 }
 
-/* Read BoringSSL's error queue after a call that failed. */
+/* The first error of the SSL code in BoringSSL's queue, which names the cause; what the crypto code
+ * under it put there first is a detail. Without one, the first error of all. Empties the queue. */
+static uint32_t take_error(void)
+{
+    uint32_t first = 0;
+    uint32_t first_ssl = 0;
+
+    for (uint32_t error; (error = ERR_get_error()) != 0;) {
+        first = first != 0 ? first : error;
+        if (ERR_GET_LIB(error) == ERR_LIB_SSL && first_ssl == 0)
+            first_ssl = error;
+    }
+    return first_ssl != 0 ? first_ssl : first;
+}
+
+/* Explain a call to BoringSSL that failed. */
 static enum tls_status fail_of_ssl(struct tls_conn *conn)
 {
     struct tls_handshake *handshake = conn->handshake;
-    uint32_t error = ERR_peek_error();
-    struct tls_failure failure = {TLS_FAIL_INTERNAL, TLS_ALERT_INTERNAL_ERROR, "an internal error"};
+    uint32_t error = take_error();
+    struct tls_failure failure = {TLS_FAIL_INTERNAL, handshake->alert, "an internal error"};
 
     if (handshake->fail != TLS_FAIL_NONE) {
         failure.kind = handshake->fail;
@@ -322,12 +337,14 @@ static enum tls_status fail_of_ssl(struct tls_conn *conn)
         long verify = SSL_get_verify_result(handshake->ssl);
 
         failure.kind = kind_of_reason(reason);
+        if (failure.kind == TLS_FAIL_BAD_HANDSHAKE && conn->phase == PHASE_FULL)
+            failure.kind = TLS_FAIL_UNEXPECTED;
         failure.text = ERR_reason_error_string(error);
         if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
             failure.kind = tls_fail_of_verify(verify);
             failure.text = X509_verify_cert_error_string(verify);
         }
-    } else if (ERR_reason_error_string(error)) {
+    } else if (error != 0 && ERR_reason_error_string(error)) {
         /* An error of the crypto or X.509 code, met while reading what the peer sent. */
         failure.kind = TLS_FAIL_BAD_HANDSHAKE;
         failure.text = ERR_reason_error_string(error);
@@ -766,7 +783,8 @@ static void reader_copy(struct reader *reader, uint8_t *out, size_t bytes)
         must(reader->part_count > 0);
         size_t count = min_size(bytes, reader->part->iov_len - reader->part_at);
 
-        memcpy(out, (const uint8_t *)reader->part->iov_base + reader->part_at, count);
+        if (count > 0) /* an empty part may have no address */
+            memcpy(out, (const uint8_t *)reader->part->iov_base + reader->part_at, count);
         out += count;
         bytes -= count;
         reader->part_at += count;

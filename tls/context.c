@@ -402,6 +402,13 @@ static int on_alpn(SSL *ssl, const uint8_t **out, uint8_t *out_bytes, const uint
     return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
+/* Note the alerts that BoringSSL sends, for the log. */
+static void on_info(const SSL *ssl, int event, int value)
+{
+    if (event == SSL_CB_WRITE_ALERT)
+        tls_engine_of(ssl)->handshake->alert = (uint8_t)(value & 0xFF);
+}
+
 /* With client_verdict_late: note what is wrong (BoringSSL keeps it as the verify result), go on. */
 static int on_verify_late(int good, X509_STORE_CTX *store)
 {
@@ -589,6 +596,7 @@ static SSL_CTX *new_ssl_context(struct building *building)
     SSL_CTX_set_max_cert_list(ssl_context, 16384);
     SSL_CTX_set_select_certificate_cb(ssl_context, on_client_hello);
     SSL_CTX_set_alpn_select_cb(ssl_context, on_alpn, NULL);
+    SSL_CTX_set_info_callback(ssl_context, on_info);
 
     SSL_CTX_set_session_cache_mode(ssl_context, SSL_SESS_CACHE_OFF);
     must(SSL_CTX_set_session_id_context(ssl_context, building->session_context,

@@ -22,6 +22,7 @@ struct tls_handshake {
     uint64_t token;              /* the caller's name for the connection */
     enum tls_cert cert;          /* chosen from the ClientHello */
     enum tls_fail fail;          /* set by a callback that knows better than BoringSSL's error */
+    uint8_t alert;               /* the last that BoringSSL sent; 0: none */
 };
 
 /* The I/O actor's own part, shared by all its connections. */

@@ -74,21 +74,25 @@ void tls_tickets_reset(struct tls_tickets *tickets)
     pthread_mutex_unlock(&tickets->lock);
 }
 
-/* Under the lock: bring the two keys up to date. */
+static uint64_t key_age_s(const struct ticket_key *key, uint64_t now_s)
+{
+    return now_s > key->made_s ? now_s - key->made_s : 0;
+}
+
+/* Under the lock: bring the two keys up to date. A key seals for one interval and opens for two,
+ * counted from when it was made, however late somebody asks. */
 static void rotate(struct tls_tickets *tickets, uint64_t now_s)
 {
     struct ticket_key *current = &tickets->current;
-    uint64_t age_s = current->valid && now_s > current->made_s ? now_s - current->made_s : 0;
+    struct ticket_key *previous = &tickets->previous;
 
-    if (tickets->previous.valid && age_s >= tickets->interval_s)
-        OPENSSL_cleanse(&tickets->previous, sizeof(tickets->previous));
-    if (current->valid && age_s < tickets->interval_s &&
-        current->sealed_count < TLS_TICKETS_PER_KEY)
-        return;
-    /* A key that slept through a whole interval more must not come back as "the one before". */
-    if (current->valid && age_s < 2 * (uint64_t)tickets->interval_s)
-        tickets->previous = *current;
-    key_make(current, now_s);
+    if (!current->valid || key_age_s(current, now_s) >= tickets->interval_s ||
+        current->sealed_count >= TLS_TICKETS_PER_KEY) {
+        *previous = *current;
+        key_make(current, now_s);
+    }
+    if (previous->valid && key_age_s(previous, now_s) >= 2 * (uint64_t)tickets->interval_s)
+        OPENSSL_cleanse(previous, sizeof(*previous));
 }
 
 /* A copy of the key to use; with a name, the one of that name. False: there is none. */
