@@ -151,8 +151,8 @@ static void flush(struct reactor *reactor, struct conn *conn)
         (void)io_uring_submit(&reactor->uring.kernel);
         reactor->scratch_used = 0;
     }
+    struct io_uring_sqe *sqe = next_sqe(reactor); /* first: it may submit, and free the scratch */
     struct send_scratch *scratch = &reactor->scratch[reactor->scratch_used];
-    struct io_uring_sqe *sqe = next_sqe(reactor);
     uint32_t iovec_count = outq_gather(&conn->out, scratch->iovecs, LIMIT_SEND_SEGMENTS);
 
     if (iovec_count == 1) {
