@@ -2,18 +2,16 @@
  * tls/conn.c — drive BoringSSL through a handshake, then live on keys alone. See tls/conn.h.
  *
  * Thread: the I/O actor that owns the engine. All functions here return without waiting.
- * Owns:   struct tls_conn and what hangs on it; the engine's BIO.
+ * Owns:   struct tls_conn and what hangs on it.
  * Never:  keeps a byte of input or output beyond a call.
  */
 #include "tls/conn.h"
 
-#include <openssl/err.h>
-#include <openssl/mem.h>
 #include <string.h>
 #include <time.h>
 
 #include "client/smq_wire.h"
-#include "tls/boring_memory.h"
+#include "tls/handover.h"
 #include "tls/handshake.h"
 #include "tls/peer.h"
 #include "tls/signer.h"
@@ -30,143 +28,18 @@ struct tls_conn {
     union {
         struct tls_handshake *handshake;
         struct tls_record *record;
+        const char *fail_text; /* in CLOSED, after a failure */
     };
     struct tls_peer *peer; /* NULL: no client certificate */
     char *sni;             /* NULL: none */
     struct tls_info info;
-    uint8_t phase;
+    uint8_t phase;      /* enum phase */
     uint8_t fail_kind;  /* enum tls_fail */
     uint8_t fail_alert; /* told to the peer, unless it was the peer who failed us */
     bool read_closed : 1;
     bool write_closed : 1;
-    const char *fail_text;
 };
-
-/* A span over C++'s bssl::Span<const uint8_t>, which is a pointer and a length. */
-struct boring_span {
-    const uint8_t *data;
-    size_t bytes_count;
-};
-
-/* bssl::SSL_get_traffic_secrets is exported, but declared for C++ only. Naming its symbol here
- * keeps a C++ compiler and its runtime out of the broker. */
-extern bool
-get_traffic_secrets(const SSL *ssl, struct boring_span *read, struct boring_span *write) __asm__(
-    "_ZN4bssl23SSL_get_traffic_secretsEPK6ssl_stPNS_4SpanIKhEES6_");
-
-/* -- the BIO: BoringSSL's only way to the world -- */
-
-static int bio_read(BIO *bio, char *out, int bytes)
-{
-    struct tls_engine *engine = BIO_get_data(bio);
-    size_t count = min_size((size_t)bytes, engine->in.bytes_count);
-
-    BIO_clear_retry_flags(bio);
-    if (count == 0) {
-        BIO_set_retry_read(bio);
-        return -1;
-    }
-    memcpy(out, engine->in.data, count);
-    engine->in = span_skip(engine->in, count);
-    return (int)count;
-}
-
-static int bio_write(BIO *bio, const char *in, int bytes)
-{
-    struct tls_engine *engine = BIO_get_data(bio);
-    size_t count = (size_t)bytes;
-
-    BIO_clear_retry_flags(bio);
-    engine->sent_bytes += count;
-    if (!engine->out) {
-        engine->sink->cipher(engine->sink->context, (const uint8_t *)in, count);
-        return bytes;
-    }
-    must(count <= engine->out_bytes_max - engine->out_bytes);
-    memcpy(engine->out + engine->out_bytes, in, count);
-    engine->out_bytes += count;
-    return bytes;
-}
-
-static long bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    (void)bio;
-    (void)number;
-    (void)pointer;
-    return command == BIO_CTRL_FLUSH ? 1 : 0;
-}
-
-static BIO_METHOD *bio_method(void)
-{
-    static BIO_METHOD method; /* filled in with the same values by whoever comes first */
-
-    method.name = "smqd";
-    method.bwrite = bio_write;
-    method.bread = bio_read;
-    method.ctrl = bio_control;
-    return &method;
-}
-
-/* -- the engine -- */
-
-/* Bring BoringSSL's bytes into our account. */
-static void settle(struct tls_engine *engine)
-{
-    int64_t now_bytes = tls_boring_bytes_of_thread();
-
-    if (now_bytes == engine->settled_bytes)
-        return;
-    mem_count(engine->mem, MEM_TLS, now_bytes - engine->settled_bytes);
-    engine->settled_bytes = now_bytes;
-}
-
-struct tls_engine *tls_engine_create(struct mem *mem)
-{
-    struct tls_engine *engine = mem_alloc_zero(mem, MEM_TLS, sizeof(*engine));
-    if (!engine)
-        return NULL;
-    engine->mem = mem;
-    engine->settled_bytes = tls_boring_bytes_of_thread();
-    engine->bio = BIO_new(bio_method());
-    must(engine->bio);
-    BIO_set_data(engine->bio, engine);
-    BIO_set_init(engine->bio, 1);
-    settle(engine);
-    return engine;
-}
-
-void tls_engine_destroy(struct tls_engine *engine)
-{
-    if (!engine)
-        return;
-    BIO_free(engine->bio);
-    settle(engine);
-    mem_free(engine->mem, MEM_TLS, engine, sizeof(*engine));
-}
-
-/* Everything a call to BoringSSL needs, for the length of that call. */
-static void engine_enter(struct tls_engine *engine, struct tls_handshake *handshake,
-                         const struct tls_sink *sink, struct span in)
-{
-    must(!engine->handshake);
-    ERR_clear_error();
-    engine->handshake = handshake;
-    engine->sink = sink;
-    engine->in = in;
-    engine->out = NULL;
-    engine->out_bytes = 0;
-    engine->out_bytes_max = 0;
-    engine->sent_bytes = 0;
-}
-
-static void engine_leave(struct tls_engine *engine)
-{
-    engine->handshake = NULL;
-    engine->sink = NULL;
-    engine->out = NULL;
-    ERR_clear_error();
-    settle(engine);
-}
+static_assert(sizeof(struct tls_conn) == 56, "what tls/conn.h and the memory page promise");
 
 /* -- life -- */
 
@@ -191,7 +64,7 @@ struct tls_conn *tls_conn_create(struct tls_engine *engine, struct tls_context *
     conn->engine = engine;
     conn->handshake = handshake;
     conn->phase = PHASE_HANDSHAKE;
-    settle(engine);
+    tls_engine_settle(engine);
     return conn;
 }
 
@@ -206,7 +79,7 @@ static void drop_handshake(struct tls_conn *conn)
     tls_context_unref(handshake->context);
     mem_free(engine->mem, MEM_TLS, handshake, sizeof(*handshake));
     conn->handshake = NULL;
-    settle(engine);
+    tls_engine_settle(engine);
 }
 
 static void drop_record(struct tls_conn *conn)
@@ -259,123 +132,22 @@ static enum tls_status fail(struct tls_conn *conn, const struct tls_failure *fai
     must(failure->kind != TLS_FAIL_NONE);
     conn->fail_kind = (uint8_t)failure->kind;
     conn->fail_alert = failure->alert;
-    conn->fail_text = failure->text;
     conn->read_closed = true;
     conn->write_closed = true;
     drop_phase(conn);
+    conn->fail_text = failure->text;
     return TLS_FAILED;
-}
-
-/* BoringSSL's reasons, as we count them. Those not here are malformed or misplaced messages. */
-static enum tls_fail kind_of_reason(int reason)
-{
-    switch (reason) {
-    case SSL_R_HTTP_REQUEST:
-    case SSL_R_HTTPS_PROXY_REQUEST:
-        return TLS_FAIL_PLAIN_TEXT;
-    case SSL_R_WRONG_VERSION_NUMBER:
-        return TLS_FAIL_GARBAGE;
-    case SSL_R_UNSUPPORTED_PROTOCOL:
-    case SSL_R_UNKNOWN_PROTOCOL:
-    case SSL_R_INAPPROPRIATE_FALLBACK:
-        return TLS_FAIL_VERSION;
-    case SSL_R_NO_SHARED_CIPHER:
-    case SSL_R_NO_SHARED_GROUP:
-    case SSL_R_NO_COMMON_SIGNATURE_ALGORITHMS:
-    case SSL_R_MISSING_KEY_SHARE:
-        return TLS_FAIL_NO_SHARED_CIPHER;
-    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        return TLS_FAIL_CERTIFICATE_MISSING;
-    case SSL_R_BAD_SIGNATURE:
-    case SSL_R_UNSUPPORTED_ELLIPTIC_CURVE:
-    case SSL_R_CANNOT_PARSE_LEAF_CERT:
-        return TLS_FAIL_CERTIFICATE_BAD;
-    case SSL_R_ENCRYPTED_LENGTH_TOO_LONG:
-    case SSL_R_DATA_LENGTH_TOO_LONG:
-        return TLS_FAIL_RECORD_OVERFLOW;
-    case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
-    case SSL_R_DECRYPTION_FAILED:
-    case SSL_R_INVALID_OUTER_RECORD_TYPE:
-        return TLS_FAIL_BAD_RECORD;
-    case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
-    case SSL_R_TOO_MANY_WARNING_ALERTS:
-    case SSL_R_TOO_MANY_KEY_UPDATES:
-        return TLS_FAIL_FLOOD;
-    default:
-        /* BoringSSL numbers an alert of the peer 1000 and up. */
-        return reason >= SSL_AD_REASON_OFFSET ? TLS_FAIL_ALERT : TLS_FAIL_BAD_HANDSHAKE;
-    }
-}
-
-/* The first error of the SSL code in BoringSSL's queue, which names the cause; what the crypto code
- * under it put there first is a detail. Without one, the first error of all. Empties the queue. */
-static uint32_t take_error(void)
-{
-    uint32_t first = 0;
-    uint32_t first_ssl = 0;
-
-    for (uint32_t error; (error = ERR_get_error()) != 0;) {
-        first = first != 0 ? first : error;
-        if (ERR_GET_LIB(error) == ERR_LIB_SSL && first_ssl == 0)
-            first_ssl = error;
-    }
-    return first_ssl != 0 ? first_ssl : first;
 }
 
 /* Explain a call to BoringSSL that failed. */
 static enum tls_status fail_of_ssl(struct tls_conn *conn)
 {
-    struct tls_handshake *handshake = conn->handshake;
-    uint32_t error = take_error();
-    struct tls_failure failure = {TLS_FAIL_INTERNAL, handshake->alert, "an internal error"};
+    struct tls_failure failure = tls_failure_of_ssl(conn->handshake, conn->phase == PHASE_FULL);
 
-    if (handshake->fail != TLS_FAIL_NONE) {
-        failure.kind = handshake->fail;
-        failure.text = tls_fail_help(handshake->fail);
-    } else if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
-        int reason = ERR_GET_REASON(error);
-        long verify = SSL_get_verify_result(handshake->ssl);
-
-        failure.kind = kind_of_reason(reason);
-        if (failure.kind == TLS_FAIL_BAD_HANDSHAKE && conn->phase == PHASE_FULL)
-            failure.kind = TLS_FAIL_UNEXPECTED;
-        failure.text = ERR_reason_error_string(error);
-        if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-            failure.kind = tls_fail_of_verify(verify);
-            failure.text = X509_verify_cert_error_string(verify);
-        }
-    } else if (error != 0 && ERR_reason_error_string(error)) {
-        /* An error of the crypto or X.509 code, met while reading what the peer sent. */
-        failure.kind = TLS_FAIL_BAD_HANDSHAKE;
-        failure.text = ERR_reason_error_string(error);
-    }
     return fail(conn, &failure);
 }
 
 /* -- the hand-over: from an SSL object to what stays -- */
-
-static bool suite_of(uint16_t cipher, enum tls_suite *suite)
-{
-    switch (cipher) {
-    case 0x1301: /* TLS_AES_128_GCM_SHA256 */
-    case 0xC02B: /* ECDHE_ECDSA_AES_128_GCM */
-    case 0xC02F: /* ECDHE_RSA_AES_128_GCM */
-        *suite = TLS_SUITE_AES_128_GCM;
-        return true;
-    case 0x1302:
-    case 0xC02C:
-    case 0xC030:
-        *suite = TLS_SUITE_AES_256_GCM;
-        return true;
-    case 0x1303:
-    case 0xCCA9:
-    case 0xCCA8:
-        *suite = TLS_SUITE_CHACHA20;
-        return true;
-    default:
-        return false;
-    }
-}
 
 static void copy_info(struct tls_conn *conn)
 {
@@ -387,7 +159,9 @@ static void copy_info(struct tls_conn *conn)
     conn->info.cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
     conn->info.group = SSL_get_curve_id(ssl);
     conn->info.resumed = SSL_session_reused(ssl) == 1;
-    conn->info.cert = (uint8_t)(conn->info.resumed ? TLS_CERT_NONE : conn->handshake->cert);
+    conn->info.cert = TLS_CERT_NONE;
+    if (!conn->info.resumed)
+        conn->info.cert = conn->handshake->cert & 0xF;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_bytes);
     conn->info.alpn_http = alpn_bytes > 0;
 }
@@ -414,59 +188,6 @@ static bool copy_names(struct tls_conn *conn)
     if (conn->peer)
         conn->peer->verdict = tls_fail_of_verify(SSL_get_verify_result(ssl));
     return conn->peer != NULL;
-}
-
-/* The start of a record layer from a TLS 1.2 session: its key block (RFC 5246 §6.3). */
-static bool start_1_2(const SSL *ssl, struct tls_record_start *start, uint8_t *block,
-                      size_t block_bytes_max)
-{
-    size_t key_bytes = tls_key_bytes(start->suite);
-    size_t iv_bytes = tls_iv_bytes(TLS_1_2, start->suite);
-    size_t block_bytes = SSL_get_key_block_len(ssl);
-
-    must(block_bytes == 2 * (key_bytes + iv_bytes) && block_bytes <= block_bytes_max);
-    if (SSL_generate_key_block(ssl, block, block_bytes) != 1)
-        return false;
-    /* The client's write key first: what we read with. */
-    start->read_key = block;
-    start->write_key = block + key_bytes;
-    start->read_iv = block + 2 * key_bytes;
-    start->write_iv = block + 2 * key_bytes + iv_bytes;
-    return true;
-}
-
-/* Make conn->record of the SSL object's keys. False: no memory (or a suite we cannot carry). */
-static bool make_record(struct tls_conn *conn)
-{
-    const SSL *ssl = conn->handshake->ssl;
-    struct boring_span read;
-    struct boring_span write;
-    uint8_t block[2 * (TLS_KEY_BYTES_MAX + TLS_NONCE_BYTES)];
-    struct tls_record_start start = {.version = conn->info.version};
-
-    if (!suite_of(conn->info.cipher, &start.suite))
-        return false;
-    start.read_sequence = SSL_get_read_sequence(ssl);
-    start.write_sequence = SSL_get_write_sequence(ssl);
-    if (start.version == TLS_1_3) {
-        if (!get_traffic_secrets(ssl, &read, &write))
-            return false;
-        must(read.bytes_count == tls_secret_bytes(start.suite));
-        start.read_secret = read.data;
-        start.write_secret = write.data;
-    } else if (!start_1_2(ssl, &start, block, sizeof(block))) {
-        return false;
-    }
-
-    size_t bytes = tls_record_state_bytes(start.version, start.suite);
-    struct tls_record *record = mem_alloc(conn->engine->mem, MEM_TLS, bytes);
-    if (record) {
-        tls_record_init(record, &start);
-        drop_handshake(conn);
-        conn->record = record;
-    }
-    OPENSSL_cleanse(block, sizeof(block));
-    return record != NULL;
 }
 
 static enum tls_status refuse_peer(struct tls_conn *conn, enum tls_fail verdict)
@@ -503,8 +224,11 @@ static enum tls_status hand_over(struct tls_conn *conn)
         conn->phase = PHASE_FULL;
         return TLS_OK;
     }
-    if (!make_record(conn))
+    struct tls_record *record = tls_handover(conn->engine->mem, handshake->ssl);
+    if (!record)
         return fail(conn, &no_memory);
+    drop_handshake(conn);
+    conn->record = record;
     conn->phase = PHASE_COMPACT;
     return TLS_OK;
 }
@@ -551,7 +275,7 @@ static enum tls_status drive(struct tls_conn *conn, struct span input, size_t *u
     bool garbage;
 
     input.bytes_count = whole_records(input, &garbage);
-    engine_enter(engine, handshake, sink, input);
+    tls_engine_enter(engine, handshake, sink, input);
     int result = SSL_do_handshake(handshake->ssl);
     *used_bytes = input.bytes_count - engine->in.bytes_count;
     conn->info.handshake_in_bytes += (uint32_t)*used_bytes;
@@ -572,7 +296,7 @@ static enum tls_status drive(struct tls_conn *conn, struct span input, size_t *u
             break;
         }
     }
-    engine_leave(engine);
+    tls_engine_leave(engine);
     return status;
 }
 
@@ -637,7 +361,7 @@ static enum tls_status feed_full_record(struct tls_conn *conn, uint8_t *bytes, s
     struct tls_engine *engine = conn->engine;
     enum tls_status status = TLS_OK;
 
-    engine_enter(engine, conn->handshake, sink, span_of(bytes, record_bytes));
+    tls_engine_enter(engine, conn->handshake, sink, span_of(bytes, record_bytes));
     /* BoringSSL copies a whole record before it gives any of it back, so the place is free. */
     int got = SSL_read(ssl, bytes, (int)record_bytes);
     if (got <= 0) {
@@ -653,7 +377,7 @@ static enum tls_status feed_full_record(struct tls_conn *conn, uint8_t *bytes, s
             break;
         }
     }
-    engine_leave(engine);
+    tls_engine_leave(engine);
     if (got > 0)
         *stop = !sink->plain(sink->context, bytes, (size_t)got);
     return status;
@@ -739,7 +463,7 @@ static size_t overhead_bytes(const struct tls_conn *conn)
         return tls_record_prefix_bytes(conn->record) + tls_record_suffix_bytes(conn->record);
     if (conn->info.version == TLS_1_3)
         return TLS_HEADER_BYTES + 1 + TLS_TAG_BYTES;
-    must(suite_of(conn->info.cipher, &suite));
+    must(tls_suite_of_cipher(conn->info.cipher, &suite));
     return TLS_HEADER_BYTES + TLS_TAG_BYTES +
            (suite == TLS_SUITE_CHACHA20 ? 0 : TLS_EXPLICIT_NONCE);
 }
@@ -805,13 +529,13 @@ static size_t seal_full(struct tls_conn *conn, struct reader *reader, size_t pla
     uint8_t *plain = out + room - plain_bytes;
 
     reader_copy(reader, plain, plain_bytes);
-    engine_enter(engine, conn->handshake, NULL, span_of(NULL, 0));
+    tls_engine_enter(engine, conn->handshake, NULL, span_of(NULL, 0));
     engine->out = out;
     engine->out_bytes_max = room;
     int written = SSL_write(conn->handshake->ssl, plain, (int)plain_bytes);
     must(written == (int)plain_bytes);
     size_t bytes = engine->out_bytes;
-    engine_leave(engine);
+    tls_engine_leave(engine);
     return bytes;
 }
 
@@ -859,9 +583,9 @@ void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink)
         sink->cipher(sink->context, alert, bytes);
         return;
     }
-    engine_enter(conn->engine, conn->handshake, sink, span_of(NULL, 0));
+    tls_engine_enter(conn->engine, conn->handshake, sink, span_of(NULL, 0));
     (void)SSL_shutdown(conn->handshake->ssl); /* 0: ours is out, the peer's has not come */
-    engine_leave(conn->engine);
+    tls_engine_leave(conn->engine);
 }
 
 /* -- questions -- */
@@ -873,6 +597,7 @@ bool tls_conn_is_established(const struct tls_conn *conn)
 
 struct tls_failure tls_conn_failure(const struct tls_conn *conn)
 {
+    must(conn->phase == PHASE_CLOSED);
     return (struct tls_failure){conn->fail_kind, conn->fail_alert, conn->fail_text};
 }
 

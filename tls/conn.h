@@ -52,11 +52,11 @@ struct tls_info {
     uint32_t handshake_in_bytes;  /* on the wire, record headers included */
     uint32_t handshake_out_bytes; /* tickets included */
     uint16_t cipher;              /* IANA number */
-    uint16_t group;  /* IANA number of the key exchange's group; 0: none (resumed 1.2) */
-    uint8_t version; /* enum tls_version */
-    uint8_t cert;    /* enum tls_cert: what was served; NONE when resumed */
-    bool resumed;
-    bool alpn_http; /* http/1.1 was agreed on */
+    uint16_t group;               /* IANA number of the key exchange; 0: none (TLS 1.2, resumed) */
+    enum tls_version version : 4;
+    enum tls_cert cert : 4; /* what was served; NONE when resumed */
+    bool resumed : 1;
+    bool alpn_http : 1; /* http/1.1 was agreed on */
 };
 
 /* -- the engine: one for each I/O actor -- */

@@ -46,5 +46,18 @@ static inline struct tls_engine *tls_engine_of(const SSL *ssl)
     return BIO_get_data(SSL_get_rbio(ssl));
 }
 
+/* Everything a call to BoringSSL needs, for the length of that call: @in is what it may read, and
+ * what it writes goes to @sink, or to engine->out when that is set in between. */
+void tls_engine_enter(struct tls_engine *engine, struct tls_handshake *handshake,
+                      const struct tls_sink *sink, struct span in);
+void tls_engine_leave(struct tls_engine *engine);
+
+/* Bring BoringSSL's bytes into the engine's account. */
+void tls_engine_settle(struct tls_engine *engine);
+
+/* Explain a call to BoringSSL that failed; empties its error queue. @established: the handshake
+ * had been done before. */
+struct tls_failure tls_failure_of_ssl(const struct tls_handshake *handshake, bool established);
+
 /* A fresh SSL object of @context for the server's side, without a BIO. NULL: no memory. */
 SSL *tls_context_ssl(struct tls_context *context);

@@ -1,0 +1,24 @@
+/*
+ * tls/handover.h — take the keys out of an SSL object whose handshake is done. Inside tls/ only.
+ *
+ * BoringSSL reads exactly what it needs and keeps no byte of the next record, so the record layer
+ * of tls/record.h can go on in the middle of a connection.
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "core/mem.h"
+#include "tls/record.h"
+
+/* The AEAD of a cipher suite, by its IANA number. False: none of those we allow. */
+MUST_CHECK bool tls_suite_of_cipher(uint16_t cipher, enum tls_suite *suite);
+
+/**
+ * Make the record layer that goes on where @ssl stands.
+ *
+ * Gives:   memory of MEM_TLS, tls_record_state_bytes() large. @ssl is left as it is; it must not
+ *          seal or open anything any more.
+ * Returns: NULL when the memory limit is reached.
+ */
+MUST_CHECK struct tls_record *tls_handover(struct mem *mem, const SSL *ssl);
