@@ -48,16 +48,57 @@ METRICS = {
 }
 
 CASES = {
-    "pair": Case("10 pairs, window 64", "pair --pairs 10", (Goal(CPU, "<=", 0.25), Goal(RATE, ">=", 1.5)), (P50, P99)),
-    "fan50": Case("1 to 50 subscribers", "pubsub --subscribers 50", (Goal(CPU, "<=", 0.5), Goal(RATE, ">=", 1.5)), (P99,)),
-    "fan1000": Case("1 to 1000 subscribers", "pubsub --subscribers 1000", (Goal(CPU, "<=", 0.4), Goal(RATE, ">=", 1.5)), (P99,)),
-    "fanin": Case("20 publishers to 1", "fanin --publishers 20", (Goal(CPU, "<=", 0.25), Goal(RATE, ">=", 1.5)), (P99,)),
-    "one": Case("1 pair, one message at a time", "pair --pairs 1 --window 1", (Goal(CPU, "<", 1.0), Goal(P50, "<=", 1.1), Goal(P99, "<=", 1.1)), (RATE,)),
-    "sparse": Case("1000 messages/s over 10 pairs", "pair --pairs 10 --rate 1000", (Goal(CPU, "<=", 0.7), Goal(P99, "<=", 1.1)), (P50,), True),
-    "many": Case("200 pairs, 100 messages/s each", "pair --pairs 200 --rate 20000", (Goal(CPU, "<=", 0.85),), (P50, P99)),
+    "pair": Case(
+        "10 pairs, window 64",
+        "pair --pairs 10",
+        (Goal(CPU, "<=", 0.25), Goal(RATE, ">=", 1.5)),
+        (P50, P99),
+    ),
+    "fan50": Case(
+        "1 to 50 subscribers",
+        "pubsub --subscribers 50",
+        (Goal(CPU, "<=", 0.5), Goal(RATE, ">=", 1.5)),
+        (P99,),
+    ),
+    "fan1000": Case(
+        "1 to 1000 subscribers",
+        "pubsub --subscribers 1000",
+        (Goal(CPU, "<=", 0.4), Goal(RATE, ">=", 1.5)),
+        (P99,),
+    ),
+    "fanin": Case(
+        "20 publishers to 1",
+        "fanin --publishers 20",
+        (Goal(CPU, "<=", 0.25), Goal(RATE, ">=", 1.5)),
+        (P99,),
+    ),
+    "one": Case(
+        "1 pair, one message at a time",
+        "pair --pairs 1 --window 1",
+        (Goal(CPU, "<", 1.0), Goal(P50, "<=", 1.1), Goal(P99, "<=", 1.1)),
+        (RATE,),
+    ),
+    "sparse": Case(
+        "1000 messages/s over 10 pairs",
+        "pair --pairs 10 --rate 1000",
+        (Goal(CPU, "<=", 0.7), Goal(P99, "<=", 1.1)),
+        (P50,),
+        is_sparse=True,
+    ),
+    "many": Case(
+        "200 pairs, 100 messages/s each",
+        "pair --pairs 200 --rate 20000",
+        (Goal(CPU, "<=", 0.85),),
+        (P50, P99),
+    ),
     "rpc": Case("1 caller, window 8", "rpc --window 8", (), (CPU, RATE, P50, P99)),
-    "churn": Case("connect, subscribe, leave", "churn", (Goal(CPU, "<=", 1.1),), (RATE, P99)),
-}  # fmt: skip
+    "churn": Case(
+        "connect, subscribe, leave",
+        "churn",
+        (Goal(CPU, "<=", 1.1),),
+        (RATE, P99),
+    ),
+}
 SPECIAL = {
     "idle": "10,000 idle subscribers with a topic each: memory",
     "idle100k": "100,000 connections in one process, all alive: memory",
@@ -297,13 +338,17 @@ def run_fair(report, running):
             verdict = f" (goal >= {FAIR_GOAL:g}): {report.judge(met)}"
         else:
             verdict = ""
-        report.say(f"* {broker.name}: {min(shares):.2f}{verdict}" if shares else f"* {broker.name}: failed")
+        share = f"{min(shares):.2f}" if shares else "failed"
+        report.say(f"* {broker.name}: {share}{verdict}")
     report.say()
 
 
 def run_slow(report, running):
     report.say("### One of ten subscribers stops reading\n")
-    report.say("| broker | rate with nine | rate with nine and a stopped one | ratio | lost of the nine | stopped one closed | goal | |")
+    report.say(
+        "| broker | rate with nine | rate with nine and a stopped one | ratio | lost of the nine "
+        "| stopped one closed | goal | |"
+    )
     report.say("|---|---|---|---|---|---|---|---|")
     report.raw["slow"] = {}
     for broker in running:
@@ -365,6 +410,13 @@ def start_all(report):
     return running
 
 
+def commit_name():
+    """The commit that is checked out, with a plus when files differ from it."""
+    words = ["git", "describe", "--always", "--dirty=+", "--abbrev=10"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else "unknown"
+
+
 def machine_facts(running):
     cpu = "unknown"
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
@@ -380,7 +432,7 @@ def machine_facts(running):
         "cpu": f"{cpu}, {os.cpu_count()} cores",
         "memory": f"{memory_bytes / 2**30:.0f} GiB",
         "versions": ", ".join(sorted(versions.values())),
-        "commit": brokers.first_line(["git", "rev-parse", "--short", "HEAD"]),
+        "commit": commit_name(),
         "method": f"64-byte payload, {SECONDS or SECONDS_BUSY} s a measurement "
         f"({SECONDS or SECONDS_SPARSE} s where sparse), median of {ROUNDS} interleaved rounds, "
         "loopback, one generator thread, everything on the same machine",
@@ -436,7 +488,7 @@ def main():
         return 0
     unknown = [word for word in words if word not in known]
     if unknown:
-        print(f"bench/run.sh: no case {unknown[0]!r}; bench/run.sh --list shows them", file=sys.stderr)
+        print(f"bench/run.sh: no case {unknown[0]!r}; see bench/run.sh --list", file=sys.stderr)
         return 64
     if not os.path.exists(SMQBENCH):
         print(f"bench/run.sh: {SMQBENCH} is missing; build it first (make)", file=sys.stderr)
