@@ -50,7 +50,23 @@ SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
 TRANSCRIPT_COUNT = 12  # frames shown per client when a test fails
-GAUGES = ("open", "live", "topics", "clients", "subscriptions", "observations")  # back to the start's, always
+GAUGES = (  # what the broker holds for its clients: back to the start's when all have gone
+    "io.open",
+    "io.live",
+    "router.topics",
+    "router.clients",
+    "router.subscriptions",
+    "router.observations",
+    "limits.connections.used",
+    "limits.handshakes.used",
+    "limits.topics.used",
+    "limits.subscriptions.used",
+    "memory.consumers_bytes.connections",
+    "memory.consumers_bytes.ids held by connections",
+    "memory.consumers_bytes.subscriber lists of the I/O actors",
+    "memory.consumers_bytes.incomplete frames",
+    "memory.consumers_bytes.output queues",
+)
 PATH = "/smq.lsp"  # what the default config serves
 
 SANITIZER_REPORT = re.compile(
@@ -226,11 +242,11 @@ class Server:
         self.config, self.args, self.env = config, list(args), dict(env or {})
         self.process = None
         self.listeners = []  # (host, port) as the ready line names them
-        self.directory = None
+        self.directory = self.data_dir = None
         self._log_shown_bytes = 0
 
     def command(self):
-        command = [SMQD, *SMQD_ARGS, "--data-dir", str(self.directory / "data")]
+        command = [SMQD, *SMQD_ARGS, "--data-dir", str(self.data_dir)]
         if self.config is not None:
             (self.directory / "smqd.conf").write_text(self.config)
             command += ["--config", str(self.directory / "smqd.conf")]
@@ -241,7 +257,8 @@ class Server:
     def start(self):
         """Returns self when the server says it is ready; raises with its log when it does not."""
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="smqwire-"))
-        (self.directory / "data").mkdir()
+        self.data_dir = self.directory / "data"
+        self.data_dir.mkdir()
         with open(self.directory / "log", "wb") as log:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
@@ -287,10 +304,6 @@ class Server:
     def port(self):
         return self.listeners[0][1]
 
-    @property
-    def data_dir(self):
-        return self.directory / "data"
-
     def log(self):
         return (self.directory / "log").read_text(errors="replace") if self.directory else ""
 
@@ -308,19 +321,28 @@ class Server:
             admin.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
 
+    def wait_for_admin(self):
+        """
+        Until the admin socket answers. It should at once (test_lifecycle.py says so); waiting here
+        keeps that one mistake from failing every other test.
+        """
+        for _ in range(int(HANG_S * 100)):
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                return self.stats()
+            time.sleep(0.01)
+        raise AssertionError("there is no admin socket\n" + self.log())
+
     def stats(self):
         return json.loads(self.admin("stats"))
 
-    def counter(self, name):
-        """The counter @name, added up over the actors that keep one; fails when there is none."""
-        found = list(_find_counters(self.stats(), name))
-        if not found:
-            raise AssertionError(f"no counter {name!r} in the stats:\n{json.dumps(self.stats(), indent=1)}")
-        return sum(found)
+    def counter(self, path):
+        """One number of the statistics, by its dotted path: counter("io.live")."""
+        return _number_at(self.stats(), path)
 
     def gauges(self):
         """What the broker holds for its clients at the moment."""
-        return {name: self.counter(name) for name in GAUGES}
+        stats = self.stats()
+        return {path: _number_at(stats, path) for path in GAUGES}
 
     def rss_bytes(self):
         """Resident memory of the process."""
@@ -373,22 +395,13 @@ class Server:
         self.stop()
 
 
-def _find_counters(tree, name):
-    """All numbers that stand under the key @name, anywhere in @tree; a `total` wins over parts."""
-    if isinstance(tree, dict):
-        if isinstance(tree.get(name), (int, float)):
-            yield tree[name]
-            return
-        if "total" in tree:
-            found = list(_find_counters(tree["total"], name))
-            if found:
-                yield from found
-                return
-        for value in tree.values():
-            yield from _find_counters(value, name)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _find_counters(value, name)
+def _number_at(stats, path):
+    here = stats
+    for word in path.split("."):
+        if not isinstance(here, dict) or word not in here:
+            raise AssertionError(f"the statistics have no {path!r}; there is {json.dumps(here, indent=1)}")
+        here = here[word]
+    return here
 
 
 # ---- A client ----------------------------------------------------------------------------------
@@ -651,6 +664,7 @@ class WireTest(unittest.TestCase):
     def setUpClass(cls):
         cls.server = Server(cls.config, cls.args, cls.env).start()
         cls.addClassCleanup(cls.server.stop)
+        cls.server.wait_for_admin()
         cls._gauges_at_start = cls.server.gauges()
         cls.addClassCleanup(cls._check_nothing_is_left)
 
@@ -743,12 +757,10 @@ class WireTest(unittest.TestCase):
                 self.fail(f"did not come to pass: {what}")
             time.sleep(0.01)
 
-    def assert_counts(self, name, at_least, since=0):
-        """The counter @name grows by @at_least over @since."""
-        try:
-            self.wait_until(lambda: self.server.counter(name) >= since + at_least, name)
-        except AssertionError:
-            self.fail(f"{name} is {self.server.counter(name)}, wanted {since + at_least} or more")
+    def assert_counts(self, path, amount, since=0):
+        """The counter at @path reaches @since + @amount, and no more."""
+        self.wait_until(lambda: self.server.counter(path) >= since + amount, f"{path} grows by {amount}")
+        self.assertEqual(self.server.counter(path), since + amount, path)
 
 
 def folded(log, lines_max=80):
@@ -761,22 +773,25 @@ def folded(log, lines_max=80):
 
 
 def in_threads(*jobs):
-    """Run the jobs side by side; the first failure is raised here."""
-    failures = []
+    """
+    Run the jobs side by side. The first failure is raised here at once; the others may still be
+    waiting for what will not come, and end when the test's clients are closed.
+    """
+    outcomes = queue.Queue()
 
     def run(job):
         try:
             job()
+            outcomes.put(None)
         except BaseException as failure:  # handed to the test's own thread
-            failures.append(failure)
+            outcomes.put(failure)
 
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    for job in jobs:
+        threading.Thread(target=run, args=(job,), daemon=True).start()
+    for _ in jobs:
+        failure = outcomes.get()
+        if failure is not None:
+            raise failure
 
 
 class Pace:

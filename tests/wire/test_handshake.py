@@ -214,7 +214,7 @@ class DeadlineTest(WireTest):
         client.expect_nothing()
 
     def test_late_ones_are_counted(self):
-        since = self.server.counter("handshake_timeouts")
+        since = self.server.counter("closed.HANDSHAKE_TIMEOUT")
         for client in [self.bootstrap() for _ in range(5)]:
             client.expect_refused(wire.SMQ_CONNACK_UNAVAILABLE)
-        self.assert_counts("handshake_timeouts", 5, since)
+        self.assert_counts("closed.HANDSHAKE_TIMEOUT", 5, since)

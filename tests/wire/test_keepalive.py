@@ -124,9 +124,9 @@ class GoneTest(WireTest):
             self.assert_pinged_then_closed(client)
 
     def test_those_closed_for_silence_are_counted(self):
-        since = self.server.counter("keepalive_timeouts")
+        since = self.server.counter("closed.KEEPALIVE")
         self.assert_pinged_then_closed(self.connect())
-        self.assert_counts("keepalive_timeouts", 1, since)
+        self.assert_counts("closed.KEEPALIVE", 1, since)
 
 
 class PatientTest(WireTest):

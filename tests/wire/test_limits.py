@@ -32,19 +32,19 @@ class ConnectionsTest(LimitTest):
 
     def setUp(self):
         super().setUp()
-        self.wait_until(lambda: self.server.counter("live") == 0, "all earlier clients are gone")
+        self.wait_until(lambda: self.server.counter("io.live") == 0, "all earlier clients are gone")
 
     def tearDown(self):
         self.doCleanups()  # makes room for the newcomer
-        self.wait_until(lambda: self.server.counter("live") == 0, "all places are free again")
+        self.wait_until(lambda: self.server.counter("io.live") == 0, "all places are free again")
         super().tearDown()
 
     def assert_full(self):
-        since = self.server.counter("refused_connections_total")
+        since = self.server.counter("io.refused_connections_total")
         client = self.bootstrap()
         client.send(connect_frame(self.new_uid()))
         client.expect_refused(wire.SMQ_CONNACK_UNAVAILABLE)
-        self.assert_counts("refused_connections_total", 1, since)
+        self.assert_counts("io.refused_connections_total", 1, since)
 
     def test_one_too_many_gets_connack_2(self):
         clients = self.connect_many(4)
@@ -94,7 +94,7 @@ class HandshakesTest(LimitTest):
 
     def setUp(self):
         super().setUp()
-        self.wait_until(lambda: self.server.counter("open") == 0, "all earlier connections are gone")
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all earlier connections are gone")
 
     def tearDown(self):
         self.doCleanups()
@@ -114,14 +114,14 @@ class HandshakesTest(LimitTest):
 
     def test_half_open_ones_over_the_limit_are_turned_away_at_once(self):
         clients = [self.bootstrap() for _ in range(8)]
-        since = self.server.counter("refused_handshakes_total")
+        since = self.server.counter("io.refused_handshakes_total")
         for _ in range(5):
             refused = self.dial()
             with contextlib.suppress(OSError):
                 refused.send(http_head(), connect_frame(self.new_uid()))
             answer = refused.read_all()
             self.assertNotIn(bytes([wire.SMQ_CONNACK, wire.SMQ_CONNACK_ACCEPTED]), answer)
-        self.assert_counts("refused_handshakes_total", 5, since)
+        self.assert_counts("io.refused_handshakes_total", 5, since)
         for client in clients:  # those who were there first are not disturbed
             client.send(connect_frame(self.new_uid()))
             client.read_connack()
@@ -184,12 +184,12 @@ class NameBytesTest(LimitTest):
     def test_one_byte_more_is_denied_with_the_name_as_sent(self):
         client = self.connect()
         for ask in (subscribe, create, createsub):
-            self.assert_denied(client, ask(b"n" * 17), "refused_name_limit_total")
-            self.assert_denied(client, ask(b"n" * 5000), "refused_name_limit_total")
+            self.assert_denied(client, ask(b"n" * 17), "io.refused_name_limit_total")
+            self.assert_denied(client, ask(b"n" * 5000), "io.refused_name_limit_total")
 
     def test_a_denied_name_does_not_exist(self):
         client = self.connect()
-        self.assert_denied(client, subscribe(b"n" * 17), "refused_name_limit_total")
+        self.assert_denied(client, subscribe(b"n" * 17), "io.refused_name_limit_total")
         client.subscribe(b"n" * 16)
         client.expect_nothing_about("short")
 
@@ -200,8 +200,8 @@ class TopicsPerClientTest(LimitTest):
     def test_one_name_too_many_is_denied(self):
         client, other = self.connect(), self.connect()
         tids = [client.create(f"{self.topic()}{i}") for i in range(5)]
-        self.assert_denied(client, create(self.topic("a")), "refused_topic_limit_total")
-        self.assert_denied(client, subscribe(self.topic("b")), "refused_topic_limit_total")
+        self.assert_denied(client, create(self.topic("a")), "router.refused_topic_limit_total")
+        self.assert_denied(client, subscribe(self.topic("b")), "router.refused_topic_limit_total")
         other.create(self.topic("a"))
         for i, tid in enumerate(tids):  # what it has, it has
             self.assertEqual(client.create(f"{self.topic()}{i}"), tid)
@@ -214,7 +214,7 @@ class TopicsPerClientTest(LimitTest):
             self.assertEqual(other.create(f"{self.topic()}{i}"), client.create(f"{self.topic()}{i}"))
         sixth = self.connect().create(self.topic("sixth"))
         self.assertNotEqual(sixth, 0)
-        self.assert_denied(client, create(self.topic("sixth")), "refused_topic_limit_total")
+        self.assert_denied(client, create(self.topic("sixth")), "router.refused_topic_limit_total")
 
     def test_many_in_one_segment_are_bounded_as_well(self):
         client = self.connect()
@@ -222,6 +222,21 @@ class TopicsPerClientTest(LimitTest):
         statuses = [frame.body[0] for frame in client.read_frames(50)]
         self.assertEqual(statuses.count(wire.SMQ_ACK_OK), 5)
         self.assertEqual(statuses.count(wire.SMQ_ACK_DENIED), 45)
+
+
+    def test_requests_of_other_kinds_do_not_count_while_they_are_on_their_way(self):
+        """A limit of five topics is not one of five unanswered requests."""
+        client, numbers = self.connect(), range(0x3000_0000, 0x3000_0008)
+        names = [f"{self.topic()}{i}" for i in range(8)]
+        client.send(*map(observe, numbers), *map(createsub, names), create(self.topic()))
+        answers = client.read_frames(17)
+        self.assertEqual([frame.body[0] for frame in answers if frame.type == wire.SMQ_CREATEACK], [wire.SMQ_ACK_OK])
+
+    def test_asking_again_for_what_one_has_does_not_count_while_it_is_on_its_way(self):
+        client = self.connect()
+        client.create(self.topic("held"))
+        client.send(*[create(self.topic("held"))] * 20, *[create(f"{self.topic()}{i}") for i in range(4)])
+        self.assertEqual({frame.body[0] for frame in client.read_frames(24)}, {wire.SMQ_ACK_OK})
 
 
 class TopicsPerInstanceTest(LimitTest):
@@ -232,8 +247,8 @@ class TopicsPerInstanceTest(LimitTest):
         for i in range(5):
             first.create(f"{self.topic()}{i}")
             second.create(f"{self.topic()}{i + 5}")
-        self.assert_denied(first, create(self.topic("a")), "refused_topic_limit_total")
-        self.assert_denied(second, subscribe(self.topic("a")), "refused_topic_limit_total")
+        self.assert_denied(first, create(self.topic("a")), "router.refused_topic_limit_total")
+        self.assert_denied(second, subscribe(self.topic("a")), "router.refused_topic_limit_total")
         first.subscribe(f"{self.topic()}9")  # an existing one is no new one
         elsewhere = self.connect(path="/other")
         elsewhere.create(self.topic("a"))
@@ -253,8 +268,8 @@ class TopicsTest(LimitTest):
         for i in range(5):
             first.create(f"{self.topic()}{i}")
             second.create(f"{self.topic()}{i}")
-        self.assert_denied(first, create(self.topic("a")), "refused_topic_limit_total")
-        self.assert_denied(second, subscribe(self.topic("b")), "refused_topic_limit_total")
+        self.assert_denied(first, create(self.topic("a")), "router.refused_topic_limit_total")
+        self.assert_denied(second, subscribe(self.topic("b")), "router.refused_topic_limit_total")
 
 
 class SubscriptionsPerClientTest(LimitTest):
@@ -263,7 +278,7 @@ class SubscriptionsPerClientTest(LimitTest):
     def test_one_subscription_too_many_is_denied_until_one_is_given_back(self):
         client, other = self.connect(), self.connect()
         tids = [client.subscribe(f"{self.topic()}{i}") for i in range(5)]
-        self.assert_denied(client, subscribe(self.topic("more")), "refused_subscription_limit_total")
+        self.assert_denied(client, subscribe(self.topic("more")), "router.refused_subscription_limit_total")
         self.assertEqual(client.subscribe(f"{self.topic()}0"), tids[0])  # again is no new one
         other.subscribe(self.topic("more"))
         tid = client.create(self.topic("more"))
@@ -272,7 +287,7 @@ class SubscriptionsPerClientTest(LimitTest):
         client.send(unsubscribe(tids[0]))
         client.expect_nothing_about(f"{self.topic()}0")
         client.subscribe(self.topic("more"))
-        self.assert_denied(client, subscribe(self.topic("still more")), "refused_subscription_limit_total")
+        self.assert_denied(client, subscribe(self.topic("still more")), "router.refused_subscription_limit_total")
 
     def test_unsubscribing_what_is_not_held_makes_no_room(self):
         client = self.connect()
@@ -280,7 +295,7 @@ class SubscriptionsPerClientTest(LimitTest):
         client.send(unsubscribe(tids[0]), unsubscribe(tids[0]), unsubscribe(0x12345678))
         client.expect_nothing_about(f"{self.topic()}0")
         client.subscribe(self.topic("one more"))
-        self.assert_denied(client, subscribe(self.topic("two more")), "refused_subscription_limit_total")
+        self.assert_denied(client, subscribe(self.topic("two more")), "router.refused_subscription_limit_total")
 
     def test_a_denied_subscribe_is_no_change(self):
         client, observer = self.connect(), self.connect()
@@ -288,7 +303,7 @@ class SubscriptionsPerClientTest(LimitTest):
             client.subscribe(f"{self.topic()}{i}")
         tid = observer.create(self.topic("watched"))
         observer.observe(tid, 0)
-        self.assert_denied(client, subscribe(self.topic("watched")), "refused_subscription_limit_total")
+        self.assert_denied(client, subscribe(self.topic("watched")), "router.refused_subscription_limit_total")
         observer.expect_nothing_about(self.topic("watched"))
 
 
@@ -299,7 +314,7 @@ class SubscriptionsPerInstanceTest(LimitTest):
         *clients, last = self.connect_many(7)
         for client in clients:
             client.subscribe(self.topic())
-        self.assert_denied(last, subscribe(self.topic()), "refused_subscription_limit_total")
+        self.assert_denied(last, subscribe(self.topic()), "router.refused_subscription_limit_total")
         self.connect(path="/other").subscribe(self.topic())
         tid = last.create(self.topic())
         last.observe(tid, 6)
@@ -317,8 +332,8 @@ class SubscriptionsTest(LimitTest):
         for i in range(3):
             here.subscribe(f"{self.topic()}{i}")
             there.subscribe(f"{self.topic()}{i}")
-        self.assert_denied(here, subscribe(self.topic("a")), "refused_subscription_limit_total")
-        self.assert_denied(there, subscribe(self.topic("a")), "refused_subscription_limit_total")
+        self.assert_denied(here, subscribe(self.topic("a")), "router.refused_subscription_limit_total")
+        self.assert_denied(there, subscribe(self.topic("a")), "router.refused_subscription_limit_total")
 
 
 class ObservationsPerClientTest(LimitTest):
@@ -327,11 +342,11 @@ class ObservationsPerClientTest(LimitTest):
     def test_one_observation_too_many_is_ignored_and_counted(self):
         client, other = self.connect(), self.connect()
         tids = [client.create(f"{self.topic()}{i}") for i in range(6)]
-        since = self.server.counter("refused_observe_limit_total")
+        since = self.server.counter("router.refused_observe_limit_total")
         for tid in tids[:5]:
             client.observe(tid, 0)
         client.send(observe(tids[5]))
-        self.assert_counts("refused_observe_limit_total", 1, since)
+        self.assert_counts("router.refused_observe_limit_total", 1, since)
         for i in range(6):
             other.subscribe(f"{self.topic()}{i}")
         client.expect_any_order(*[change(tid, 1) for tid in tids[:5]])
@@ -372,7 +387,7 @@ class SubtopicsPerInstanceTest(LimitTest):
     def test_one_sub_topic_too_many_is_denied(self):
         client = self.connect()
         stids = [client.createsub(f"sub {i}") for i in range(5)]
-        self.assert_denied(client, createsub("sub 5"), "refused_subtopic_limit_total")
+        self.assert_denied(client, createsub("sub 5"), "router.refused_subtopic_limit_total")
         self.assertEqual([client.createsub(f"sub {i}") for i in range(5)], stids)
         self.connect(path="/other").createsub("sub 5")
         client.create("sub 5")  # topics are another table

@@ -188,10 +188,10 @@ class PublisherTest(WireTest):
 
 class NobodyThereTest(WireTest):
     def assert_dropped(self, publisher, destinations):
-        since = self.server.counter("dropped_no_receiver_total")
+        since = self.server.counter("router.dropped_no_receiver_total")
         publisher.send(*[publish(to, publisher.etid, b"anyone?") for to in destinations])
         publisher.expect_nothing()
-        self.assert_counts("dropped_no_receiver_total", len(destinations), since)
+        self.assert_counts("router.dropped_no_receiver_total", len(destinations), since)
         publisher.expect_nothing()
 
     def test_unknown_numbers_are_dropped_and_counted(self):

@@ -61,7 +61,7 @@ class SlowTest(WireTest):
         return numbers
 
     def dropped(self):
-        return self.server.counter("dropped_new_total") + self.server.counter("dropped_old_total")
+        return self.server.counter("io.dropped_new_total") + self.server.counter("io.dropped_old_total")
 
 
 class DropNewTest(SlowTest):
@@ -124,10 +124,10 @@ class DisconnectTest(SlowTest):
 
     def test_it_is_closed_and_counted_and_nobody_else_misses_any(self):
         self.set_up_clients()
-        since = self.server.counter("closed_slow_consumer_total")
+        since = self.server.counter("closed.SLOW")
         self.flood()
         self.observer.expect(change(self.slow.etid, 0))
-        self.assertEqual(self.server.counter("closed_slow_consumer_total") - since, 1)
+        self.assertEqual(self.server.counter("closed.SLOW") - since, 1)
         numbers = []
         with contextlib.suppress(AssertionError):  # the close may cut the last frame
             while (frame := self.slow.read_frame()).type == wire.SMQ_PUBLISH:

@@ -36,21 +36,21 @@ class StatsTest(WireTest):
 
     def test_connections_and_clients_are_counted(self):
         base = self.server.gauges()
-        self.wait_until(lambda: self.server.counter("open") == 0, "earlier connections are gone")
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier connections are gone")
         clients = self.connect_many(7)
         half = [self.dial() for _ in range(3)]
         self.bootstrap()
-        self.wait_until(lambda: self.server.counter("open") == 11, "11 open connections")
-        self.assertEqual(self.server.counter("live"), 7)
-        self.assertEqual(self.server.counter("clients"), 7)
+        self.wait_until(lambda: self.server.counter("io.open") == 11, "11 open connections")
+        self.assertEqual(self.server.counter("io.live"), 7)
+        self.assertEqual(self.server.counter("router.clients"), 7)
         for client in clients[:4] + half:
             client.close()
-        self.wait_until(lambda: self.server.counter("live") == 3, "3 live clients")
-        self.wait_until(lambda: self.server.counter("open") == 4, "4 open connections")
-        self.assertGreaterEqual(self.server.counter("accepted_total"), base["open"] + 11)
+        self.wait_until(lambda: self.server.counter("io.live") == 3, "3 live clients")
+        self.wait_until(lambda: self.server.counter("io.open") == 4, "4 open connections")
+        self.assertGreaterEqual(self.server.counter("io.accepted_total"), base["io.open"] + 11)
 
     def test_topics_subscriptions_and_observations_are_counted(self):
-        self.wait_until(lambda: self.server.counter("topics") == 0, "earlier topics are gone")
+        self.wait_until(lambda: self.server.counter("router.topics") == 0, "earlier topics are gone")
         first, second = self.connect(), self.connect()
         tids = [first.subscribe(f"{self.topic()}{i}") for i in range(5)]
         second.subscribe(f"{self.topic()}0")
@@ -60,36 +60,36 @@ class StatsTest(WireTest):
         second.observe_client(first)
         gauges = self.server.gauges()
         self.assertEqual(
-            {name: gauges[name] for name in ("topics", "subscriptions", "observations")},
-            {"topics": 6, "subscriptions": 6, "observations": 2},
+            {name: gauges[name] for name in ("router.topics", "router.subscriptions", "router.observations")},
+            {"router.topics": 6, "router.subscriptions": 6, "router.observations": 2},
         )
         first.close()
         second.expect_any_order(change(tids[1], 0), change(first.etid, 0))
-        self.wait_until(lambda: self.server.counter("subscriptions") == 1, "one subscription is left")
-        self.wait_until(lambda: self.server.counter("topics") == 3, "names nobody holds are forgotten")
+        self.wait_until(lambda: self.server.counter("router.subscriptions") == 1, "one subscription is left")
+        self.wait_until(lambda: self.server.counter("router.topics") == 3, "names nobody holds are forgotten")
 
     def test_messages_are_counted_on_both_sides(self):
         publisher, *receivers = self.connect_many(4)
         tid = [client.subscribe(self.topic()) for client in receivers][0]
-        since_out = self.server.counter("messages_out_total")
+        since_out = self.server.counter("io.messages_out_total")
 
         def talk():
             publisher.send(*[publish(tid, publisher.etid, str(i)) for i in range(100)])
             for client in receivers:
                 client.expect(*[publish(tid, publisher.etid, str(i)) for i in range(100)])
 
-        self.assert_grows_by("messages_in_total", 100, talk)
-        self.wait_until(lambda: self.server.counter("messages_out_total") == since_out + 300, "300 went out")
+        self.assert_grows_by("io.messages_in_total", 100, talk)
+        self.wait_until(lambda: self.server.counter("io.messages_out_total") == since_out + 300, "300 went out")
 
     def test_bytes_are_counted(self):
         client = self.connect()
         client.expect_nothing()
         head_bytes = len(bytes(publish(0, 0)))
-        self.assert_grows_by("bytes_in_total", head_bytes + 1000, lambda: client.tell(client, bytes(1000)))
+        self.assert_grows_by("io.bytes_in_total", head_bytes + 1000, lambda: client.tell(client, bytes(1000)))
 
     def test_takeovers_are_counted(self):
         client = self.connect()
-        self.assert_grows_by("takeovers_total", 1, lambda: self.connect(client.uid))
+        self.assert_grows_by("router.takeovers_total", 1, lambda: self.connect(client.uid))
 
     def test_each_reason_to_close_is_counted(self):
         def closes(*data, reads=True):
@@ -97,33 +97,33 @@ class StatsTest(WireTest):
             client.send(*data)
             client.read_all()
 
-        self.assert_grows_by("closed.protocol", 2, lambda: (closes(raw_frame(99)), closes(b"\0\0\0")))
-        self.assert_grows_by("closed.disconnect", 1, lambda: closes(raw_frame(wire.SMQ_DISCONNECT)))
-        self.assert_grows_by("closed.peer", 1, lambda: self.connect().close())
+        self.assert_grows_by("closed.PROTOCOL", 2, lambda: (closes(raw_frame(99)), closes(b"\0\0\0")))
+        self.assert_grows_by("closed.DISCONNECT", 1, lambda: closes(raw_frame(wire.SMQ_DISCONNECT)))
+        self.assert_grows_by("closed.PEER", 1, lambda: self.connect().close())
 
         def no_broker_here():
             client = self.dial()
             client.send(http_head("/nothing"))
             client.read_all()
 
-        self.assert_grows_by("closed.http", 1, no_broker_here)
+        self.assert_grows_by("closed.HTTP", 1, no_broker_here)
 
         def bad_connect():
             client = self.bootstrap()
             client.send(connect_frame(b"short"))
             client.read_all()
 
-        self.assert_grows_by("closed.refused", 1, bad_connect)
+        self.assert_grows_by("closed.REFUSED", 1, bad_connect)
 
     def test_what_is_dropped_for_nobody_is_counted(self):
         client = self.connect()
         self.assert_grows_by(
-            "dropped_no_receiver_total", 3,
+            "router.dropped_no_receiver_total", 3,
             lambda: client.send(*[publish(0x12345678, client.etid)] * 3, observe(0x12345678)),
         )
 
     def test_peers_lists_who_is_connected(self):
-        self.wait_until(lambda: self.server.counter("open") == 0, "earlier connections are gone")
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier connections are gone")
         uids = [f"peer-{i}-{self._testMethodName}" for i in range(5)]
         clients = [self.connect(uid) for uid in uids]
         text = self.server.admin("peers")
