@@ -25,6 +25,7 @@ struct msg;
     X(CREATE)      /* the same, without subscribing */                                             \
     X(CREATESUB)   /* conn; msg: sub-topic name; hash */                                           \
     X(UNSUBSCRIBE) /* conn gives up topic id, but was once given its number */                     \
+    X(RELEASE)     /* conn gives the topic id back (it may still observe it) */                    \
     X(LEAVE)       /* conn gives up all it holds of id */                                          \
     X(PUBLISH)     /* msg: a run from etid to id; count: its frames */                             \
     X(OBSERVE)     /* conn; id */                                                                  \

@@ -40,6 +40,16 @@ static void answer(struct shard *shard, const struct envelope *request, struct e
     port_push(shard->port, request->conn.io_index, answer);
 }
 
+/* The I/O actor gave something back: was a limit of one client the reason? */
+static void count_given_back(struct shard *shard, const struct envelope *envelope,
+                             enum shard_stat at_limit)
+{
+    if (envelope->flags & ENVELOPE_AT_LIMIT)
+        count(shard, at_limit, 1);
+    if (envelope->flags & ENVELOPE_AT_SUB_LIMIT)
+        count(shard, SHARD_STAT_SUBSCRIPTION_LIMIT, 1);
+}
+
 /* -- observers -- */
 
 /* Tell everybody in @observers that @id has @subscriber_count subscribers now. */
@@ -129,6 +139,7 @@ static void on_unobserve(struct shard *shard, const struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
 
+    count_given_back(shard, envelope, SHARD_STAT_OBSERVE_LIMIT);
     if (remove_observer(shard, envelope, entity))
         answer(shard, envelope,
                (struct envelope){.kind = ENVELOPE_CHANGE,
@@ -339,6 +350,7 @@ static void on_unsubscribe(struct shard *shard, const struct envelope *envelope)
     struct topic *topic = entity_by_id(shard, envelope->instance_index, envelope->id).topic;
     uint32_t flags;
 
+    count_given_back(shard, envelope, SHARD_STAT_TOPIC_LIMIT);
     if (!topic || !members_find(&topic->holders, envelope->conn, &flags) ||
         !(flags & MEMBER_SUBSCRIBED))
         return;
@@ -347,18 +359,31 @@ static void on_unsubscribe(struct shard *shard, const struct envelope *envelope)
     answer(shard, envelope, (struct envelope){.kind = ENVELOPE_UNSUBSCRIBED, .id = topic->id});
 }
 
+static void release(struct shard *shard, struct topic *topic, struct conn_handle conn)
+{
+    uint32_t flags;
+
+    if (members_remove(&topic->holders, &shard->mem, conn, &flags) && flags & MEMBER_SUBSCRIBED)
+        end_subscription(shard, topic, conn);
+    topic_forget_if_unheld(shard, topic);
+}
+
+static void on_release(struct shard *shard, const struct envelope *envelope)
+{
+    struct topic *topic = entity_by_id(shard, envelope->instance_index, envelope->id).topic;
+
+    count_given_back(shard, envelope, SHARD_STAT_TOPIC_LIMIT);
+    if (topic)
+        release(shard, topic, envelope->conn);
+}
+
 static void on_leave(struct shard *shard, const struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
-    uint32_t flags;
 
     (void)remove_observer(shard, envelope, entity); /* first: who leaves does not hear of it */
-    if (!entity.topic)
-        return;
-    if (members_remove(&entity.topic->holders, &shard->mem, envelope->conn, &flags) &&
-        flags & MEMBER_SUBSCRIBED)
-        end_subscription(shard, entity.topic, envelope->conn);
-    topic_forget_if_unheld(shard, entity.topic);
+    if (entity.topic)
+        release(shard, entity.topic, envelope->conn);
 }
 
 static void on_createsub(struct shard *shard, const struct envelope *envelope)
@@ -459,6 +484,9 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
         return;
     case ENVELOPE_UNSUBSCRIBE:
         on_unsubscribe(shard, envelope);
+        return;
+    case ENVELOPE_RELEASE:
+        on_release(shard, envelope);
         return;
     case ENVELOPE_LEAVE:
         on_leave(shard, envelope);

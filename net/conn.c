@@ -119,7 +119,7 @@ struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_inde
         io->next_generation = 1;
     conn->slot_index = slot_index;
     conn->listener_index = listener_index;
-    conn->last_input_tick = io->now_tick;
+    conn->last_input_tick = conn->wait_tick = io->now_tick;
     conn_set_state(conn, CONN_HTTP);
     io_count(io, IO_STAT_OPEN, 1);
     return conn;

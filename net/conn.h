@@ -106,8 +106,8 @@ struct conn {
     uint32_t marked_next; /* slot of the next marked connection */
     uint32_t slot_index;
     uint32_t last_input_tick;
-    uint32_t handshake_tick; /* accepted; later: when the goodbye began */
-    uint32_t sent_count;     /* messages queued to it */
+    uint32_t wait_tick;  /* since when we wait: for Connect, a Pong, or the peer to close */
+    uint32_t sent_count; /* messages queued to it */
     uint32_t dropped_count;
 
     /* -- the rest -- */

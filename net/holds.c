@@ -215,6 +215,13 @@ void holds_unobserve(struct io *io, struct conn *conn, uint32_t id)
         held_remove(io, conn, held);
 }
 
+bool holds_topic_number(const struct conn *conn, uint32_t id)
+{
+    const struct held *held = held_find(conn, id);
+
+    return held && held->flags & HELD_TOPIC;
+}
+
 bool holds_maybe(const struct conn *conn, uint32_t id)
 {
     return conn->pending_count > 0 || held_find(conn, id) != NULL;

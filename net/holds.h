@@ -59,6 +59,9 @@ void holds_unobserve(struct io *io, struct conn *conn, uint32_t id);
 /* Does @conn hold @id in any way, or may a pending answer make it so? */
 bool holds_maybe(const struct conn *conn, uint32_t id);
 
+/* Was @conn given the topic number @id? */
+bool holds_topic_number(const struct conn *conn, uint32_t id);
+
 /* How many ids @conn holds with @flag. O(held); asked once per request, not per message. */
 uint32_t holds_count(const struct conn *conn, uint32_t flag);
 

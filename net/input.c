@@ -43,7 +43,12 @@ void input_clear(struct io *io, struct conn *conn, struct input_part *part)
 {
     mem_free(&io->mem, MEM_INPUT, part->data, part->capacity);
     *part = (struct input_part){0};
-    if (conn->input->frame.data || conn->input->fragment.data)
+    input_drop_if_empty(io, conn);
+}
+
+void input_drop_if_empty(struct io *io, struct conn *conn)
+{
+    if (!conn->input || conn->input->frame.data || conn->input->fragment.data)
         return;
     mem_free(&io->mem, MEM_INPUT, conn->input, sizeof(*conn->input));
     conn->input = NULL;

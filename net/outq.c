@@ -109,6 +109,8 @@ static void unlink_first(struct outq *out, struct mem *mem)
 
 void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
 {
+    bool is_short = sent_bytes < out->in_flight_bytes;
+
     must(sent_bytes <= out->in_flight_bytes);
     out->in_flight_bytes = 0;
     out->queued_bytes -= sent_bytes;
@@ -121,6 +123,8 @@ void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
         if (chunk->start == chunk->end)
             unlink_first(out, mem);
     }
+    if (out->head) /* whole chunks, or what was in them, are given to the kernel: whole frames */
+        out->head->is_cut = is_short;
 }
 
 /* What a walk over one chunk's frames found. */
@@ -191,8 +195,9 @@ uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_want
         struct out_chunk *chunk = *link;
         uint32_t bytes_count = chunk->end - chunk->start;
 
-        /* A chunk the kernel may be reading is not touched, not even its later part. */
-        if (passed_bytes >= out->in_flight_bytes) {
+        /* A chunk the kernel may be reading is not touched, not even its later part; nor is one
+         * that no longer begins with a frame. */
+        if (passed_bytes >= out->in_flight_bytes && !chunk->is_cut) {
             struct chunk_survey found = survey(chunk);
 
             if (found.kept_bytes == 0) {

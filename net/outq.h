@@ -20,6 +20,7 @@ struct out_chunk {
     uint32_t start;     /* first byte not yet sent */
     uint32_t end;       /* first byte not filled */
     uint32_t capacity;  /* of data[] */
+    bool is_cut;        /* a send ended short: start may lie inside a frame */
     uint8_t data[];
 };
 

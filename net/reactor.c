@@ -118,6 +118,8 @@ static void expire_timers(struct reactor *reactor)
 
         conn->flags &= (uint16_t)~CONN_TIMED;
         session_on_deadline(io, conn);
+        if (conn->state >= CONN_LEAVING && !(conn->flags & CONN_RELEASED))
+            continue; /* began to leave just now: the end of the turn sets its new deadline */
         if (conn->state == CONN_CLOSING)
             continue;
         uint32_t next_tick = session_deadline(io, conn);
@@ -129,6 +131,8 @@ static void expire_timers(struct reactor *reactor)
             else if ((int32_t)(next_tick - quiet_tick) > 0)
                 next_tick = quiet_tick;
         }
+        if ((int32_t)(next_tick - io->now_tick) <= 0)
+            next_tick = io->now_tick + 1; /* not twice in one turn: what was begun must go out */
         conn->flags |= CONN_TIMED;
         wheel_add(&io->wheel, slot_index, next_tick);
     }

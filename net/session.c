@@ -17,9 +17,10 @@
 /* After our goodbye: the time for the peer to close its side. */
 #define LINGER_TICKS (2000u / WHEEL_TICK_MS)
 
+/* One more than it takes: the tick we are in has begun already, and nobody should be cut early. */
 static uint32_t ticks_of(uint32_t ms)
 {
-    return (ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
+    return (ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
 }
 
 /* -- sending -- */
@@ -207,10 +208,11 @@ static struct span feed_head(struct io *io, struct conn *conn, struct span bytes
 
 static bool reads_frames(const struct conn *conn)
 {
-    return conn->state == CONN_GREETED || conn->state == CONN_JOINING || conn->state == CONN_LIVE;
+    return conn->state == CONN_GREETED || conn->state == CONN_LIVE;
 }
 
-/* Frames that lie whole in the receive buffer; returns the incomplete rest. */
+/* Frames that lie whole in the receive buffer; returns the rest: incomplete, or not ours to read
+ * yet (after a Connect) or any more. */
 static struct span feed_in_place(struct io *io, struct conn *conn, struct span bytes)
 {
     uint32_t frame_bytes_max = io->config->limits.frame_bytes_max;
@@ -238,7 +240,7 @@ static struct span feed_in_place(struct io *io, struct conn *conn, struct span b
             bytes = span_skip(bytes, frame.bytes_count);
         }
     }
-    return (struct span){0};
+    return bytes;
 }
 
 /* Complete the frame that began in an earlier receive; returns what is left of @bytes. */
@@ -259,15 +261,37 @@ static struct span feed_held(struct io *io, struct conn *conn, struct span bytes
         bytes = span_skip(bytes, step);
         held = span_of(part->data, part->used_bytes);
         held = feed_in_place(io, conn, held);
-        if (!reads_frames(conn))
-            return (struct span){0};
-        if (held.bytes_count == 0) { /* it was whole, and has been handled */
+        if (held.bytes_count < part->used_bytes) { /* it was whole, and has been handled */
+            must(held.bytes_count == 0);
             input_clear(io, conn, part);
             return bytes;
         }
-        must(held.bytes_count == part->used_bytes);
+        if (!reads_frames(conn))
+            return (struct span){0};
     }
     return bytes;
+}
+
+/* Keep what cannot be read yet: the beginning of a frame, or what came before the Connack. */
+static void keep(struct io *io, struct conn *conn, struct span bytes)
+{
+    struct conn_input *input = input_of(io, conn);
+
+    if (conn->state == CONN_JOINING && input &&
+        input->frame.used_bytes + bytes.bytes_count > SMQ_FRAME_BYTES_MAX)
+        session_protocol_error(io, conn, "too much sent before the Connack");
+    else if (!input || !input_append(io, conn, &input->frame, bytes))
+        conn_close(io, conn, CLOSE_MEMORY);
+}
+
+static void feed(struct io *io, struct conn *conn, struct span bytes)
+{
+    if (reads_frames(conn) && conn->input && conn->input->frame.used_bytes > 0)
+        bytes = feed_held(io, conn, bytes);
+    if (reads_frames(conn))
+        bytes = feed_in_place(io, conn, bytes);
+    if (bytes.bytes_count > 0 && (reads_frames(conn) || conn->state == CONN_JOINING))
+        keep(io, conn, bytes);
 }
 
 void session_input(struct io *io, struct conn *conn, struct span bytes)
@@ -276,16 +300,20 @@ void session_input(struct io *io, struct conn *conn, struct span bytes)
     conn->flags &= (uint16_t)~CONN_PINGED;
     if (conn->state == CONN_HTTP)
         bytes = feed_head(io, conn, bytes);
-    if (bytes.bytes_count > 0 && reads_frames(conn) && conn->input && conn->input->frame.data)
-        bytes = feed_held(io, conn, bytes);
-    if (bytes.bytes_count == 0 || !reads_frames(conn))
+    if (bytes.bytes_count > 0)
+        feed(io, conn, bytes);
+}
+
+void session_resume(struct io *io, struct conn *conn)
+{
+    if (!conn->input || conn->input->frame.used_bytes == 0)
         return;
-    bytes = feed_in_place(io, conn, bytes);
-    if (bytes.bytes_count == 0 || !reads_frames(conn))
-        return;
-    struct conn_input *input = input_of(io, conn);
-    if (!input || !input_append(io, conn, &input->frame, bytes))
-        conn_close(io, conn, CLOSE_MEMORY);
+    struct input_part part = conn->input->frame;
+
+    conn->input->frame = (struct input_part){0};
+    feed(io, conn, span_of(part.data, part.used_bytes));
+    mem_free(&io->mem, MEM_INPUT, part.data, part.capacity);
+    input_drop_if_empty(io, conn);
 }
 
 void session_eof(struct io *io, struct conn *conn)
@@ -307,12 +335,13 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
     case CONN_HTTP:
     case CONN_GREETED:
     case CONN_JOINING: /* last_input_tick must not help: a byte a second is no handshake */
-        return conn->handshake_tick + ticks_of(config->limits.handshake_timeout_ms);
+        return conn->wait_tick + ticks_of(config->limits.handshake_timeout_ms);
     case CONN_LIVE:
-        return conn->last_input_tick + ticks_of(config->keepalive_idle_ms) +
-               (conn->flags & CONN_PINGED ? ticks_of(config->keepalive_answer_ms) : 0);
+        return conn->flags & CONN_PINGED
+                   ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
+                   : conn->last_input_tick + ticks_of(config->keepalive_idle_ms);
     case CONN_LEAVING:
-        return conn->handshake_tick + LINGER_TICKS;
+        return conn->wait_tick + LINGER_TICKS;
     case CONN_FREE:
     case CONN_CLOSING:
     case CONN_STATE_COUNT:
@@ -350,6 +379,7 @@ void session_on_deadline(struct io *io, struct conn *conn)
             return;
         }
         conn->flags |= CONN_PINGED;
+        conn->wait_tick = io->now_tick;
         io_count(io, IO_STAT_PINGS, 1);
         session_send(io, conn, SMQ_PING, span_of(NULL, 0), span_of(NULL, 0));
         return;
@@ -393,7 +423,7 @@ void session_release(struct io *io, struct conn *conn)
     }
     msg_unref(&io->mem, conn->identity);
     conn->identity = NULL;
-    conn->handshake_tick = io->now_tick; /* from here on: when the goodbye began */
+    conn->wait_tick = io->now_tick;
 }
 
 void session_drain(struct io *io, struct conn *conn)

@@ -9,13 +9,16 @@
 #include "net/holds.h"
 #include "net/session_parts.h"
 
-/* Tell the owner of envelope->id something about the connection the envelope names. */
-static void reply(struct io *io, const struct envelope *envelope, enum envelope_kind kind)
+/* Tell the owner of envelope->id something about the connection the envelope names. @flags: which
+ * limit made us give a hold back, for the shard to count; 0: none. */
+static void reply(struct io *io, const struct envelope *envelope, enum envelope_kind kind,
+                  uint8_t flags)
 {
     struct mesh *mesh = io->port->mesh;
 
     port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, envelope->id)),
               (struct envelope){.kind = (uint8_t)kind,
+                                .flags = flags,
                                 .instance_index = envelope->instance_index,
                                 .id = envelope->id,
                                 .conn = envelope->conn});
@@ -33,7 +36,7 @@ static void on_connected(struct io *io, const struct envelope *envelope)
 
     if (!conn) {
         if (envelope->status == SMQ_CONNACK_ACCEPTED)
-            reply(io, envelope, ENVELOPE_GONE);
+            reply(io, envelope, ENVELOPE_GONE, 0);
         return;
     }
     must(conn->state == CONN_JOINING);
@@ -49,6 +52,7 @@ static void on_connected(struct io *io, const struct envelope *envelope)
     session_send(io, conn, SMQ_CONNACK, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
     log_event(LOG_LEVEL_DEBUG, "conn.live", "uid=%.*s etid=%u", conn->identity->bytes[0],
               (const char *)conn->identity->bytes + 1, conn->etid);
+    session_resume(io, conn);
 }
 
 static void on_kick(struct io *io, const struct envelope *envelope)
@@ -64,30 +68,54 @@ static void on_kick(struct io *io, const struct envelope *envelope)
     conn_leave(io, conn, CLOSE_TAKEOVER, span_of(frame, bytes_count));
 }
 
+/* Which limit forbids this new hold? Several requests may have been under way at once. */
+static uint8_t limit_crossed(const struct io *io, const struct conn *conn, bool subscribes,
+                             uint32_t id)
+{
+    const struct config_limits *limits = &io->config->limits;
+
+    if (!holds_topic_number(conn, id) &&
+        holds_count(conn, HELD_TOPIC) >= limits->topics_per_client_max)
+        return ENVELOPE_AT_LIMIT;
+    if (subscribes && holds_count(conn, HELD_SUBSCRIBED) >= limits->subscriptions_per_client_max)
+        return ENVELOPE_AT_SUB_LIMIT;
+    return 0;
+}
+
+/* Record a new hold, or give it back. Returns: does the connection have it now? */
+static bool take_hold(struct io *io, struct conn *conn, const struct envelope *envelope)
+{
+    bool subscribes = envelope->kind == ENVELOPE_SUBSCRIBED;
+    uint8_t crossed = limit_crossed(io, conn, subscribes, envelope->id);
+    bool held_before = holds_topic_number(conn, envelope->id);
+
+    if (!crossed && (subscribes ? holds_subscribe(io, conn, envelope->id)
+                                : holds_add(io, conn, envelope->id, HELD_TOPIC)))
+        return true;
+    if (!crossed)
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+    reply(io, envelope, held_before ? ENVELOPE_UNSUBSCRIBE : ENVELOPE_RELEASE, crossed);
+    return false;
+}
+
 /* SUBSCRIBED and CREATED: a hold, or a refusal. */
 static void on_hold(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
-    bool subscribes = envelope->kind == ENVELOPE_SUBSCRIBED;
+    enum smq_packet ack = envelope->kind == ENVELOPE_SUBSCRIBED ? SMQ_SUBACK : SMQ_CREATEACK;
     bool is_new = envelope->flags & ENVELOPE_NEW;
-    enum smq_ack_status status = (enum smq_ack_status)envelope->status;
-    uint32_t id = envelope->id;
+    struct span name = msg_span(envelope->msg);
 
     if (!conn) {
         if (is_new)
-            reply(io, envelope, ENVELOPE_LEAVE);
+            reply(io, envelope, ENVELOPE_LEAVE, 0);
         return;
     }
     take_answer(conn);
-    if (is_new &&
-        !(subscribes ? holds_subscribe(io, conn, id) : holds_add(io, conn, id, HELD_TOPIC))) {
-        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
-        reply(io, envelope, subscribes ? ENVELOPE_UNSUBSCRIBE : ENVELOPE_LEAVE);
-        status = SMQ_ACK_DENIED;
-        id = 0;
-    }
-    session_send_ack(io, conn, subscribes ? SMQ_SUBACK : SMQ_CREATEACK, status, id,
-                     msg_span(envelope->msg));
+    if (is_new && !take_hold(io, conn, envelope))
+        session_send_ack(io, conn, ack, SMQ_ACK_DENIED, 0, name);
+    else
+        session_send_ack(io, conn, ack, (enum smq_ack_status)envelope->status, envelope->id, name);
 }
 
 static void on_subcreated(struct io *io, const struct envelope *envelope)
@@ -109,6 +137,19 @@ static void on_unsubscribed(struct io *io, const struct envelope *envelope)
         holds_unsubscribe(io, conn, envelope->id);
 }
 
+static bool take_observation(struct io *io, struct conn *conn, const struct envelope *envelope)
+{
+    bool crossed =
+        holds_count(conn, HELD_OBSERVED) >= io->config->limits.observations_per_client_max;
+
+    if (!crossed && holds_add(io, conn, envelope->id, HELD_OBSERVED))
+        return true;
+    if (!crossed)
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+    reply(io, envelope, ENVELOPE_UNOBSERVE, crossed ? ENVELOPE_AT_LIMIT : 0);
+    return false;
+}
+
 static void on_change(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
@@ -117,15 +158,13 @@ static void on_change(struct io *io, const struct envelope *envelope)
 
     if (!conn) {
         if (is_new)
-            reply(io, envelope, ENVELOPE_LEAVE);
+            reply(io, envelope, ENVELOPE_LEAVE, 0);
         return;
     }
     if (envelope->flags & ENVELOPE_REPLY)
         take_answer(conn);
-    if (is_new && !holds_add(io, conn, envelope->id, HELD_OBSERVED)) {
-        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
-        reply(io, envelope, ENVELOPE_UNOBSERVE);
-    }
+    if (is_new && !take_observation(io, conn, envelope))
+        return;
     if (envelope->flags & ENVELOPE_ENDED)
         holds_unobserve(io, conn, envelope->id);
     if (envelope->flags & ENVELOPE_SILENT)
@@ -210,6 +249,7 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_CREATE:
     case ENVELOPE_CREATESUB:
     case ENVELOPE_UNSUBSCRIBE:
+    case ENVELOPE_RELEASE:
     case ENVELOPE_LEAVE:
     case ENVELOPE_PUBLISH:
     case ENVELOPE_OBSERVE:

@@ -110,16 +110,15 @@ static enum envelope_kind request_of(uint8_t type)
 }
 
 /* May this client hold something new? The shard still says yes to what it holds already. What is
- * asked for and not yet answered counts as held, so a burst cannot outrun the limits. */
+ * asked for and not yet answered is judged when the answer comes (session_answers.c). */
 static uint8_t limit_flags(const struct io *io, const struct conn *conn)
 {
     const struct config_limits *limits = &io->config->limits;
-    uint32_t pending_count = conn->pending_count;
     uint8_t flags = 0;
 
-    if (holds_count(conn, HELD_TOPIC) + pending_count >= limits->topics_per_client_max)
+    if (holds_count(conn, HELD_TOPIC) >= limits->topics_per_client_max)
         flags |= ENVELOPE_AT_LIMIT;
-    if (holds_count(conn, HELD_SUBSCRIBED) + pending_count >= limits->subscriptions_per_client_max)
+    if (holds_count(conn, HELD_SUBSCRIBED) >= limits->subscriptions_per_client_max)
         flags |= ENVELOPE_AT_SUB_LIMIT;
     return flags;
 }
@@ -178,8 +177,7 @@ static void on_observe(struct io *io, struct conn *conn, const struct smq_frame 
         io_count(io, IO_STAT_PENDING_LIMIT, 1);
         return;
     }
-    if (holds_count(conn, HELD_OBSERVED) + conn->pending_count >=
-        io->config->limits.observations_per_client_max)
+    if (holds_count(conn, HELD_OBSERVED) >= io->config->limits.observations_per_client_max)
         request.flags |= ENVELOPE_AT_LIMIT;
     conn->pending_count++;
     push_to_owner(io, conn, request);

@@ -39,3 +39,7 @@ MUST_CHECK bool input_append(struct io *io, struct conn *conn, struct input_part
 struct conn_input *input_of(struct io *io, struct conn *conn);
 /* Free one part, and all of it when both are empty. */
 void input_clear(struct io *io, struct conn *conn, struct input_part *part);
+void input_drop_if_empty(struct io *io, struct conn *conn);
+
+/* The Connack has been sent: read what came before it. */
+void session_resume(struct io *io, struct conn *conn);

@@ -15,7 +15,7 @@
 
 #define ADMIN_CLIENTS_MAX 8u
 #define ADMIN_LINE_BYTES  128u
-#define ADMIN_ERROR_BYTES 256
+#define ADMIN_ERROR_BYTES BROKER_ERROR_BYTES
 
 struct admin_client {
     int fd; /* -1: free */

@@ -187,18 +187,14 @@ static void report_cut(const struct control *control)
               (unsigned long long)open_count);
 }
 
-bool control_run(struct broker *broker, int signal_fd, struct log_writer *log)
+bool control_run(struct broker *broker, struct admin *admin, int signal_fd, struct log_writer *log)
 {
-    struct admin admin;
-    char error[ADMIN_ERROR_BYTES];
     struct control control = {.broker = broker,
                               .port = &broker->mesh.ports[mesh_control_index(&broker->mesh)],
                               .log = log,
-                              .admin = &admin,
+                              .admin = admin,
                               .signal_fd = signal_fd};
 
-    if (admin_init(&admin, broker, error) != STATUS_OK)
-        log_event(LOG_LEVEL_WARNING, "admin.unavailable", "%s", error);
     while (control.phase != PHASE_DONE && !control.give_up) {
         wait_and_handle(&control);
         read_mail(&control);
@@ -211,6 +207,5 @@ bool control_run(struct broker *broker, int signal_fd, struct log_writer *log)
             control.give_up = true;
         }
     }
-    admin_deinit(&admin);
     return !control.give_up;
 }

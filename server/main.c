@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/log_writer.h"
+#include "server/admin.h"
 #include "server/broker.h"
 #include "server/config.h"
 #include "server/control.h"
@@ -58,6 +59,7 @@ static void log_started(const struct broker *broker)
 static int serve(const struct config *config)
 {
     struct broker broker;
+    struct admin admin;
     struct log_writer log;
     char error[BROKER_ERROR_BYTES];
     int signal_fd = control_open_signals();
@@ -65,6 +67,7 @@ static int serve(const struct config *config)
     log_writer_init(&log, STDERR_FILENO);
     log_set_level(config->log_level);
     if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||
+        admin_init(&admin, &broker, error) != STATUS_OK ||
         broker_start(&broker, error) != STATUS_OK) {
         fprintf(stderr, "smqd: %s\n", signal_fd < 0 ? "signalfd failed" : error);
         exit(EX_OSERR);
@@ -73,9 +76,10 @@ static int serve(const struct config *config)
     log_started(&broker);
     say_ready(&broker);
 
-    bool joined = control_run(&broker, signal_fd, &log);
+    bool joined = control_run(&broker, &admin, signal_fd, &log);
     if (joined)
         broker_join(&broker);
+    admin_deinit(&admin);
     log_event(LOG_LEVEL_INFO, "smqd.stopped", "%s", joined ? "all is closed" : "cut short");
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
