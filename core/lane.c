@@ -55,20 +55,30 @@ static void count_one(_Atomic uint64_t *counter)
                           memory_order_relaxed);
 }
 
+static void spill_grow(struct lane *lane)
+{
+    uint32_t capacity = lane->spill_capacity ? lane->spill_capacity * 2 : LIMIT_LANE_SLOTS_MIN;
+    /* Never refused: an envelope that must be sent has no other place to be. */
+    struct envelope *grown = mem_alloc_lines(lane->mem, MEM_LANE, sizeof(*grown) * capacity);
+
+    if (lane->spill_count > 0)
+        memcpy(grown, lane->spill + lane->spill_first_index, sizeof(*grown) * lane->spill_count);
+    mem_free(lane->mem, MEM_LANE, lane->spill, sizeof(*grown) * lane->spill_capacity);
+    lane->spill = grown;
+    lane->spill_capacity = capacity;
+    lane->spill_first_index = 0;
+}
+
 static void spill_push(struct lane *lane, const struct envelope *envelope)
 {
     if (lane->spill_first_index + lane->spill_count == lane->spill_capacity) {
-        uint32_t capacity = lane->spill_capacity ? lane->spill_capacity * 2 : LIMIT_LANE_SLOTS_MIN;
-        /* Never refused: an envelope that must be sent has no other place to be. */
-        struct envelope *grown = mem_alloc_lines(lane->mem, MEM_LANE, sizeof(*envelope) * capacity);
-
-        if (lane->spill_count > 0)
-            memcpy(grown, lane->spill + lane->spill_first_index,
+        if (lane->spill_count * 2 > lane->spill_capacity || lane->spill_capacity == 0) {
+            spill_grow(lane);
+        } else { /* a spill that moves on but never empties must not grow: slide down */
+            memcpy(lane->spill, lane->spill + lane->spill_first_index,
                    sizeof(*envelope) * lane->spill_count);
-        mem_free(lane->mem, MEM_LANE, lane->spill, sizeof(*envelope) * lane->spill_capacity);
-        lane->spill = grown;
-        lane->spill_capacity = capacity;
-        lane->spill_first_index = 0;
+            lane->spill_first_index = 0;
+        }
     }
     lane->spill[lane->spill_first_index + lane->spill_count++] = *envelope;
 }
