@@ -64,23 +64,25 @@ static void tell_observers(struct shard *shard, const struct members *observers,
     uint32_t cursor = 0;
     uint32_t unused;
 
+    if (!observers)
+        return;
     while (members_next(observers, &cursor, &change.conn, &unused))
         port_push(shard->port, change.conn.io_index, change);
 }
 
 static void tell_topic_changed(struct shard *shard, const struct topic *topic)
 {
-    tell_observers(shard, &topic->observers, topic->instance_index, topic->id,
+    tell_observers(shard, topic->observers, topic->instance_index, topic->id,
                    topic->subscriber_count, 0);
 }
 
 /* The client behind an ETID is gone, or replaced: Change 0, and the observations end. */
 static void end_client_observations(struct shard *shard, struct client *client)
 {
-    tell_observers(shard, &client->observers, client->instance_index, client->id, 0,
-                   ENVELOPE_ENDED);
-    count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)0 - client->observers.count);
-    members_deinit(&client->observers, &shard->mem);
+    tell_observers(shard, client->observers, client->instance_index, client->id, 0, ENVELOPE_ENDED);
+    if (client->observers)
+        count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)0 - client->observers->count);
+    observers_clear(shard, &client->observers);
 }
 
 static void on_observe(struct shard *shard, const struct envelope *envelope)
@@ -90,7 +92,6 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
                              .flags = ENVELOPE_REPLY,
                              .id = envelope->id,
                              .count = 0};
-    uint32_t unused;
 
     if (!entity.topic && !entity.client) { /* unknown: Change 0, nothing kept (§4.13) */
         answer(shard, envelope, reply);
@@ -101,17 +102,18 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
     else
         reply.flags |= ENVELOPE_SILENT; /* an ETID says nothing until it goes */
 
-    struct members *observers = entity.topic ? &entity.topic->observers : &entity.client->observers;
+    struct members **observers =
+        entity.topic ? &entity.topic->observers : &entity.client->observers;
     bool own_etid = entity.client && conn_handle_equal(entity.client->conn, envelope->conn);
 
-    if (own_etid || members_find(observers, envelope->conn, &unused)) {
+    if (own_etid || observers_have(*observers, envelope->conn)) {
         answer(shard, envelope, reply);
         return;
     }
     if (envelope->flags & ENVELOPE_AT_LIMIT) {
         count(shard, SHARD_STAT_OBSERVE_LIMIT, 1);
         reply.flags |= ENVELOPE_SILENT;
-    } else if (members_add(observers, &shard->mem, envelope->conn, 0) == MEMBERS_NO_MEMORY) {
+    } else if (observers_add(shard, observers, envelope->conn) == MEMBERS_NO_MEMORY) {
         count(shard, SHARD_STAT_NO_MEMORY, 1);
         reply.flags |= ENVELOPE_SILENT;
     } else {
@@ -124,12 +126,11 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
 static bool remove_observer(struct shard *shard, const struct envelope *envelope,
                             struct entity entity)
 {
-    struct members *observers = entity.topic    ? &entity.topic->observers
-                                : entity.client ? &entity.client->observers
-                                                : NULL;
-    uint32_t unused;
+    struct members **observers = entity.topic    ? &entity.topic->observers
+                                 : entity.client ? &entity.client->observers
+                                                 : NULL;
 
-    if (!observers || !members_remove(observers, &shard->mem, envelope->conn, &unused))
+    if (!observers || !observers_remove(shard, observers, envelope->conn))
         return false;
     count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)-1);
     return true;
@@ -423,7 +424,7 @@ static void publish_to_topic(struct shard *shard, const struct topic *topic,
                                .etid = envelope->etid,
                                .count = envelope->count,
                                .msg = envelope->msg};
-    uint64_t mask = topic->io_mask;
+    uint64_t mask = topic_io_mask(topic);
 
     must(mask != 0);
     if (mask & (mask - 1))

@@ -73,6 +73,44 @@ static uint32_t draw_id(struct shard *shard, uint16_t instance)
 
 /* -- topics -- */
 
+struct span topic_name(const struct topic *topic)
+{
+    const uint8_t *bytes = topic->name;
+
+    if (topic->name_bytes_count > TOPIC_NAME_BYTES_INLINE)
+        memcpy(&bytes, topic->name, sizeof(bytes));
+    return span_of(bytes, topic->name_bytes_count);
+}
+
+static bool topic_set_name(struct shard *shard, struct topic *topic, struct span name)
+{
+    topic->name_bytes_count = (uint8_t)name.bytes_count;
+    if (name.bytes_count <= TOPIC_NAME_BYTES_INLINE) {
+        memcpy(topic->name, name.data, name.bytes_count);
+        return true;
+    }
+    uint8_t *bytes = mem_alloc(&shard->mem, MEM_TOPIC, name.bytes_count);
+    if (!bytes)
+        return false;
+    memcpy(bytes, name.data, name.bytes_count);
+    memcpy(topic->name, &bytes, sizeof(bytes));
+    return true;
+}
+
+static void topic_free_name(struct shard *shard, struct topic *topic)
+{
+    struct span name = topic_name(topic);
+
+    if (name.bytes_count > TOPIC_NAME_BYTES_INLINE)
+        mem_free(&shard->mem, MEM_TOPIC, (void *)(uintptr_t)name.data, name.bytes_count);
+}
+
+/* The key in topic_names; kept nowhere, since it is needed only when a topic goes. */
+static uint32_t topic_name_hash(const struct shard *shard, const struct topic *topic)
+{
+    return (uint32_t)siphash(&shard->name_key, topic_name(topic));
+}
+
 struct topic *topic_by_name(struct shard *shard, uint16_t instance, struct span name, uint64_t hash)
 {
     struct table *names = &instance_at(shard, instance)->topic_names;
@@ -80,7 +118,8 @@ struct topic *topic_by_name(struct shard *shard, uint16_t instance, struct span 
 
     while (table_next(names, &probe)) {
         struct topic *topic = pool_at(&shard->topics, probe.ref);
-        if (bytes_equal(name, topic->name, topic->name_bytes_count))
+        struct span theirs = topic_name(topic);
+        if (bytes_equal(name, theirs.data, theirs.bytes_count))
             return topic;
     }
     return NULL;
@@ -107,16 +146,12 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
     must(name.bytes_count >= 1 && name.bytes_count <= 255);
     if (!topic)
         return NULL;
-    topic->name = mem_alloc(&shard->mem, MEM_TOPIC, name.bytes_count);
-    if (!topic->name)
+    if (!topic_set_name(shard, topic, name))
         goto undo_pool;
-    memcpy(topic->name, name.data, name.bytes_count);
-    topic->name_bytes_count = (uint8_t)name.bytes_count;
-    topic->name_hash = (uint32_t)hash;
-    topic->instance_index = instance;
+    topic->instance_index = (uint8_t)instance;
     topic->id = id ? id : draw_id(shard, instance);
     topic->is_pinned = id != 0;
-    if (table_insert(&at->topic_names, &shard->mem, topic->name_hash, index) != STATUS_OK)
+    if (table_insert(&at->topic_names, &shard->mem, (uint32_t)hash, index) != STATUS_OK)
         goto undo_name;
     if (table_insert(&at->ids, &shard->mem, hash_u32(topic->id), index * 2) != STATUS_OK)
         goto undo_table;
@@ -124,29 +159,36 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
     return topic;
 
 undo_table:
-    table_remove(&at->topic_names, &shard->mem, topic->name_hash, index);
+    table_remove(&at->topic_names, &shard->mem, (uint32_t)hash, index);
 undo_name:
-    mem_free(&shard->mem, MEM_TOPIC, topic->name, topic->name_bytes_count);
+    topic_free_name(shard, topic);
 undo_pool:
     pool_put(&shard->topics, &shard->mem, index);
     return NULL;
 }
 
+static size_t spread_bytes(const struct shard *shard)
+{
+    return sizeof(struct topic_spread) + sizeof(uint32_t) * shard->port->mesh->io_count;
+}
+
+static void spread_free(struct shard *shard, struct topic *topic)
+{
+    mem_free(&shard->mem, MEM_TOPIC, topic->spread, spread_bytes(shard));
+    topic->spread = NULL;
+}
+
 static void topic_free(struct shard *shard, struct topic *topic)
 {
-    uint32_t io_count = shard->port->mesh->io_count;
-
     members_deinit(&topic->holders, &shard->mem);
-    members_deinit(&topic->observers, &shard->mem);
-    mem_free(&shard->mem, MEM_TOPIC, topic->io_counts, sizeof(uint32_t) * io_count);
-    topic->io_counts = NULL;
-    mem_free(&shard->mem, MEM_TOPIC, topic->name, topic->name_bytes_count);
-    topic->name = NULL;
+    observers_clear(shard, &topic->observers);
+    spread_free(shard, topic);
+    topic_free_name(shard, topic);
 }
 
 void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
 {
-    if (topic->holders.count > 0 || topic->observers.count > 0 || topic->is_pinned)
+    if (topic->holders.count > 0 || topic->observers || topic->is_pinned)
         return;
     must(topic->subscriber_count == 0);
 
@@ -154,7 +196,7 @@ void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
     uint32_t index = topic_index(shard, topic);
 
     table_remove(&at->ids, &shard->mem, hash_u32(topic->id), index * 2);
-    table_remove(&at->topic_names, &shard->mem, topic->name_hash, index);
+    table_remove(&at->topic_names, &shard->mem, topic_name_hash(shard, topic), index);
     quota_give(&shard->quotas->topics);
     quota_give(&shard->quotas->instances[topic->instance_index].topics);
     topic_free(shard, topic);
@@ -162,28 +204,37 @@ void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
     counter_add(&shard->stats[SHARD_STAT_TOPICS], (uint64_t)-1);
 }
 
-/* From the second subscriber on, when there are several I/O actors to tell apart. */
-static bool need_io_counts(struct shard *shard, struct topic *topic)
+uint64_t topic_io_mask(const struct topic *topic)
 {
-    uint32_t io_count = shard->port->mesh->io_count;
+    if (topic->spread)
+        return topic->spread->io_mask;
+    return topic->subscriber_count > 0 ? 1ull << topic->only_io_index : 0;
+}
 
-    if (io_count == 1 || topic->io_counts || topic->subscriber_count == 0)
+/* From the second subscriber on there is something to spread. */
+static bool need_spread(struct shard *shard, struct topic *topic)
+{
+    if (topic->spread || topic->subscriber_count == 0)
         return true;
-    topic->io_counts = mem_alloc_zero(&shard->mem, MEM_TOPIC, sizeof(uint32_t) * io_count);
-    if (!topic->io_counts)
-        return false;
     must(topic->subscriber_count == 1);
-    topic->io_counts[__builtin_ctzll(topic->io_mask)] = 1;
+    topic->spread = mem_alloc_zero(&shard->mem, MEM_TOPIC, spread_bytes(shard));
+    if (!topic->spread)
+        return false;
+    topic->spread->io_mask = 1ull << topic->only_io_index;
+    topic->spread->io_counts[topic->only_io_index] = 1;
     return true;
 }
 
 bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index)
 {
-    if (!need_io_counts(shard, topic))
+    if (!need_spread(shard, topic))
         return false;
-    if (topic->io_counts)
-        topic->io_counts[io_index]++;
-    topic->io_mask |= 1ull << io_index;
+    if (topic->spread) {
+        topic->spread->io_counts[io_index]++;
+        topic->spread->io_mask |= 1ull << io_index;
+    } else {
+        topic->only_io_index = (uint8_t)io_index;
+    }
     topic->subscriber_count++;
     return true;
 }
@@ -191,21 +242,60 @@ bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index)
 void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index)
 {
     must(topic->subscriber_count > 0);
-    must(topic->io_mask & 1ull << io_index);
     topic->subscriber_count--;
-    if (topic->io_counts) {
-        must(topic->io_counts[io_index] > 0);
-        topic->io_counts[io_index]--;
+    if (!topic->spread) {
+        must(topic->only_io_index == io_index);
+        return;
     }
-    bool none_left =
-        topic->io_counts ? topic->io_counts[io_index] == 0 : topic->subscriber_count == 0;
-    if (none_left)
-        topic->io_mask &= ~(1ull << io_index);
-    if (topic->subscriber_count == 0 && topic->io_counts) {
-        mem_free(&shard->mem, MEM_TOPIC, topic->io_counts,
-                 sizeof(uint32_t) * shard->port->mesh->io_count);
-        topic->io_counts = NULL;
-    }
+    must(topic->spread->io_counts[io_index] > 0);
+    if (--topic->spread->io_counts[io_index] == 0)
+        topic->spread->io_mask &= ~(1ull << io_index);
+    if (topic->subscriber_count == 0)
+        spread_free(shard, topic);
+}
+
+/* -- observers -- */
+
+enum members_result observers_add(struct shard *shard, struct members **observers,
+                                  struct conn_handle conn)
+{
+    bool is_first = !*observers;
+
+    if (is_first)
+        *observers = mem_alloc_zero(&shard->mem, MEM_MEMBER, sizeof(**observers));
+    if (!*observers)
+        return MEMBERS_NO_MEMORY;
+    enum members_result result = members_add(*observers, &shard->mem, conn, 0);
+    if (is_first)
+        must(result == MEMBERS_ADDED); /* the first one needs no memory */
+    return result;
+}
+
+bool observers_have(const struct members *observers, struct conn_handle conn)
+{
+    uint32_t unused;
+
+    return observers && members_find(observers, conn, &unused);
+}
+
+bool observers_remove(struct shard *shard, struct members **observers, struct conn_handle conn)
+{
+    uint32_t unused;
+
+    if (!*observers || !members_remove(*observers, &shard->mem, conn, &unused))
+        return false;
+    if ((*observers)->count == 0)
+        observers_clear(shard, observers);
+    return true;
+}
+
+void observers_clear(struct shard *shard, struct members **observers)
+{
+    if (!*observers)
+        return;
+    members_deinit(*observers, &shard->mem);
+    mem_free(&shard->mem, MEM_MEMBER, *observers, sizeof(**observers));
+    *observers = NULL;
 }
 
 /* -- clients -- */
@@ -240,10 +330,9 @@ struct client *client_make(struct shard *shard, uint16_t instance, struct msg *i
     if (!client)
         return NULL;
     client->id = draw_id(shard, instance);
-    client->uid_hash = (uint32_t)hash;
-    client->instance_index = instance;
+    client->instance_index = (uint8_t)instance;
     client->identity = identity;
-    if (table_insert(&at->uids, &shard->mem, client->uid_hash, index) != STATUS_OK)
+    if (table_insert(&at->uids, &shard->mem, (uint32_t)hash, index) != STATUS_OK)
         goto undo_pool;
     if (table_insert(&at->ids, &shard->mem, hash_u32(client->id), index * 2 + REF_CLIENT) !=
         STATUS_OK)
@@ -252,7 +341,7 @@ struct client *client_make(struct shard *shard, uint16_t instance, struct msg *i
     return client;
 
 undo_table:
-    table_remove(&at->uids, &shard->mem, client->uid_hash, index);
+    table_remove(&at->uids, &shard->mem, (uint32_t)hash, index);
 undo_pool:
     pool_put(&shard->clients, &shard->mem, index);
     return NULL;
@@ -261,15 +350,17 @@ undo_pool:
 void client_remove(struct shard *shard, struct client *client)
 {
     struct shard_instance *at = instance_at(shard, client->instance_index);
-    struct table_probe probe = table_find(&at->uids, client->uid_hash);
+    uint32_t uid_hash = (uint32_t)siphash(&shard->name_key, identity_uid(client->identity));
+    struct table_probe probe = table_find(&at->uids, uid_hash);
+    bool found = false;
 
-    while (table_next(&at->uids, &probe))
-        if (pool_at(&shard->clients, probe.ref) == client)
-            break;
+    while (!found && table_next(&at->uids, &probe))
+        found = pool_at(&shard->clients, probe.ref) == client;
+    must(found);
     uint32_t index = probe.ref;
-    table_remove(&at->uids, &shard->mem, client->uid_hash, index);
+    table_remove(&at->uids, &shard->mem, uid_hash, index);
     table_remove(&at->ids, &shard->mem, hash_u32(client->id), index * 2 + REF_CLIENT);
-    members_deinit(&client->observers, &shard->mem);
+    observers_clear(shard, &client->observers);
     msg_unref(&shard->mem, client->identity);
     client->identity = NULL;
     pool_put(&shard->clients, &shard->mem, index);
@@ -371,7 +462,7 @@ void shard_state_deinit(struct shard *shard)
         topic_free(shard, pool_at(&shard->topics, i));
     for (uint32_t i = 0; (i = pool_next_used(&shard->clients, i)) != UINT32_MAX; i++) {
         struct client *client = pool_at(&shard->clients, i);
-        members_deinit(&client->observers, mem);
+        observers_clear(shard, &client->observers);
         msg_unref(mem, client->identity);
         client->identity = NULL;
     }

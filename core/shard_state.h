@@ -9,28 +9,37 @@
 #include "core/members.h"
 #include "core/shard.h"
 
+/* How a topic with several subscribers is spread over the I/O actors. */
+struct topic_spread {
+    uint64_t io_mask;     /* I/O actors with at least one subscriber */
+    uint32_t io_counts[]; /* [io_count] */
+};
+
+#define TOPIC_NAME_BYTES_INLINE 20u
+
+/* 64 bytes: what a device with a topic of its own costs a shard, beside the client. */
 struct topic {
     uint32_t id;
-    uint32_t name_hash; /* low half of the keyed hash: the key in topic_names */
-    uint16_t instance_index;
+    uint32_t subscriber_count;
+    uint8_t instance_index;
     uint8_t is_pinned;
     uint8_t name_bytes_count;
-    uint32_t subscriber_count;
-    uint64_t io_mask;    /* I/O actors with at least one subscriber */
-    uint32_t *io_counts; /* [io_count] subscribers per I/O actor; NULL up to one subscriber */
-    uint8_t *name;
-    struct members holders; /* who was given the number; MEMBER_SUBSCRIBED: and listens */
-    struct members observers;
+    uint8_t only_io_index;                 /* one subscriber: whose it is */
+    uint8_t name[TOPIC_NAME_BYTES_INLINE]; /* the name; a long one: the pointer to it */
+    struct topic_spread *spread;           /* NULL up to one subscriber */
+    struct members holders;    /* who was given the number; MEMBER_SUBSCRIBED: and listens */
+    struct members *observers; /* NULL: nobody */
 };
+static_assert(sizeof(struct topic) <= 64, "see limits in bench/results: bytes per idle subscriber");
 
 struct client {
     uint32_t id;
-    uint32_t uid_hash;
-    uint16_t instance_index;
+    uint8_t instance_index;
     struct conn_handle conn;
-    struct msg *identity; /* one reference: u8 n, UID[n], info */
-    struct members observers;
+    struct msg *identity;      /* one reference: u8 n, UID[n], info */
+    struct members *observers; /* NULL: nobody */
 };
+static_assert(sizeof(struct client) <= 32, "one per connection");
 
 struct subtopic {
     uint32_t id;
@@ -51,6 +60,19 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
 
 /* Forget it when nobody holds or observes it and it is not pinned. */
 void topic_forget_if_unheld(struct shard *shard, struct topic *topic);
+
+struct span topic_name(const struct topic *topic);
+
+/* The I/O actors with subscribers, one bit each. */
+uint64_t topic_io_mask(const struct topic *topic);
+
+/* Observers of a topic or client: the set exists only while somebody is in it. */
+MUST_CHECK enum members_result observers_add(struct shard *shard, struct members **observers,
+                                             struct conn_handle conn);
+bool observers_have(const struct members *observers, struct conn_handle conn);
+/* Returns: was it there? */
+bool observers_remove(struct shard *shard, struct members **observers, struct conn_handle conn);
+void observers_clear(struct shard *shard, struct members **observers);
 
 /* One subscriber more or less at an I/O actor. false: over the memory limit, nothing changed. */
 MUST_CHECK bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index);

@@ -42,7 +42,7 @@ struct gather {
     bool path_too_long;
     char field[24]; /* the longest name we look for has 19 letters */
     size_t field_bytes;
-    char value[8];
+    char value[32];
     size_t value_bytes;
     bool in_value;
 };
@@ -59,6 +59,9 @@ static void finish_header(struct gather *gather)
 {
     struct bootstrap *bootstrap = gather->bootstrap;
 
+    while (gather->value_bytes > 0 && (gather->value[gather->value_bytes - 1] == ' ' ||
+                                       gather->value[gather->value_bytes - 1] == '\t'))
+        gather->value_bytes--; /* the parser leaves white space behind a value */
     if (gather->field_bytes == 8 && strncasecmp(gather->field, "SimpleMQ", 8) == 0)
         bootstrap->is_smq = true;
     if (gather->field_bytes == 19 && strncasecmp(gather->field, "SendSmqHttpResponse", 19) == 0)

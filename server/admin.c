@@ -203,19 +203,30 @@ static void write_answer(struct admin *admin, struct admin_client *client)
     close_client(admin, client);
 }
 
+/* A free place; when there is none, that of whoever has been silent longest. */
+static struct admin_client *make_room(struct admin *admin)
+{
+    struct admin_client *oldest = NULL;
+
+    for (uint32_t i = 0; i < ADMIN_CLIENTS_MAX; i++) {
+        struct admin_client *client = &admin->clients[i];
+
+        if (client->fd < 0)
+            return client;
+        if (client != admin->lister && (!oldest || client->arrival < oldest->arrival))
+            oldest = client;
+    }
+    close_client(admin, oldest);
+    return oldest;
+}
+
 static void accept_client(struct admin *admin)
 {
     int fd = accept4(admin->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     if (fd < 0)
         return;
-    for (uint32_t i = 0; i < ADMIN_CLIENTS_MAX; i++) {
-        if (admin->clients[i].fd < 0) {
-            admin->clients[i] = (struct admin_client){.fd = fd};
-            return;
-        }
-    }
-    close(fd);
+    *make_room(admin) = (struct admin_client){.fd = fd, .arrival = admin->arrival_count++};
 }
 
 uint32_t admin_poll_set(const struct admin *admin, struct pollfd *fds)

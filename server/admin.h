@@ -19,6 +19,7 @@
 
 struct admin_client {
     int fd; /* -1: free */
+    uint64_t arrival; /* smaller: earlier */
     bool waits_for_rows;
     bool answered; /* close when all is written */
     uint32_t line_bytes;
@@ -34,6 +35,7 @@ struct admin {
     int listen_fd;
     char path[108]; /* sun_path */
     struct admin_client clients[ADMIN_CLIENTS_MAX];
+    uint64_t arrival_count;
     struct admin_client *lister; /* whose LIST is under way; NULL: none */
     uint32_t rows_ends_missing;  /* I/O actors that have not finished it */
 };

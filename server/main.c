@@ -3,6 +3,7 @@
  *
  * Thread: main. Exit codes: 0, 64 usage, 71 the system refuses something, 78 configuration.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,11 +94,20 @@ static int serve(const struct config *config)
     return EX_OK;
 }
 
+/* Large tables come from and go back to the kernel whole; without this, glibc would raise the
+ * threshold at the first one freed, and keep the holes. */
+static void set_up_malloc(void)
+{
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+}
+
 int main(int argc, char **argv)
 {
     static struct options options;
     static struct config config;
     struct config_error error;
+    set_up_malloc();
     int code = options_parse(&options, argc, argv, stdout, stderr);
 
     if (code != OPTIONS_GO_ON)
