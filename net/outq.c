@@ -21,6 +21,17 @@ static void chunk_free(struct mem *mem, struct out_chunk *chunk)
     mem_free(mem, MEM_OUTPUT, chunk, sizeof(*chunk) + chunk->capacity);
 }
 
+static struct out_chunk *head_of(const struct outq *out)
+{
+    return out->tail ? out->tail->next : NULL;
+}
+
+/* The chunk behind @chunk, or NULL behind the last. */
+static struct out_chunk *next_of(const struct outq *out, const struct out_chunk *chunk)
+{
+    return chunk == out->tail ? NULL : chunk->next;
+}
+
 static struct out_chunk *chunk_new(struct mem *mem, uint32_t capacity)
 {
     struct out_chunk *chunk = mem_alloc(mem, MEM_OUTPUT, sizeof(*chunk) + capacity);
@@ -32,10 +43,12 @@ static struct out_chunk *chunk_new(struct mem *mem, uint32_t capacity)
 
 static void link_last(struct outq *out, struct out_chunk *chunk)
 {
-    if (out->tail)
+    if (out->tail) {
+        chunk->next = out->tail->next;
         out->tail->next = chunk;
-    else
-        out->head = chunk;
+    } else {
+        chunk->next = chunk;
+    }
     out->tail = chunk;
 }
 

@@ -15,7 +15,7 @@
 #include "core/msg.h"
 
 struct out_chunk {
-    struct out_chunk *next;
+    struct out_chunk *next; /* of the last one: the first */
     struct msg *shared; /* the bytes are in there; NULL: they are in data[] */
     uint32_t start;     /* first byte not yet sent */
     uint32_t end;       /* first byte not filled */
@@ -25,8 +25,7 @@ struct out_chunk {
 };
 
 struct outq {
-    struct out_chunk *head;
-    struct out_chunk *tail;
+    struct out_chunk *tail;   /* a circle: tail->next is the head; NULL when empty */
     uint32_t queued_bytes;    /* in flight included */
     uint32_t in_flight_bytes; /* given to the kernel, not yet back */
 };
