@@ -128,6 +128,21 @@ Test(pool, gives_a_chunk_back_with_its_last_object)
     cr_assert_eq(index, POOL_CHUNK_SLOTS, "the gap is used again");
 }
 
+Test(pool, fills_a_chunk_with_room_before_it_makes_one_and_then_the_gap)
+{
+    uint32_t index;
+
+    for (uint32_t i = 0; i < POOL_CHUNK_SLOTS * 3; i++)
+        get(&index);
+    for (uint32_t i = POOL_CHUNK_SLOTS; i < POOL_CHUNK_SLOTS * 2; i++)
+        pool_put(&pool, &account, i);
+    pool_put(&pool, &account, POOL_CHUNK_SLOTS * 3 - 1);
+    get(&index);
+    cr_assert_eq(index, POOL_CHUNK_SLOTS * 3 - 1);
+    get(&index);
+    cr_assert_eq(index, POOL_CHUNK_SLOTS);
+}
+
 Test(pool, owns_nothing_when_all_is_put)
 {
     uint32_t index;
