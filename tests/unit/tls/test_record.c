@@ -270,6 +270,15 @@ static void user_canceled_is_ignored_but_not_for_ever(void)
     REFUSED(hear(user_canceled, 2, TLS_CONTENT_ALERT), FLOOD, UNEXPECTED_MESSAGE);
 }
 
+static void data_between_warnings_starts_their_count_anew(void)
+{
+    begin_1_3();
+    for (unsigned i = 0; i < 3 * TLS_WARNINGS_MAX; i++) {
+        CHECK_EQUAL(hear(user_canceled, 2, TLS_CONTENT_ALERT), TLS_OPENED_NOTHING);
+        CHECK_EQUAL(hear("x", 1, TLS_CONTENT_DATA), TLS_OPENED_DATA);
+    }
+}
+
 static void a_flipped_bit_anywhere_is_refused(void)
 {
     for (size_t k = 0; k < COUNT_OF(kinds); k++) {
@@ -611,6 +620,7 @@ int main(int argc, char **argv)
         CHECK_TEST(every_alert_but_two_is_fatal_at_any_level),
         CHECK_TEST(close_notify_ends_reading_but_not_writing),
         CHECK_TEST(user_canceled_is_ignored_but_not_for_ever),
+        CHECK_TEST(data_between_warnings_starts_their_count_anew),
         CHECK_TEST(a_flipped_bit_anywhere_is_refused),
         CHECK_TEST(a_bad_tag_is_bad_record_mac_and_the_end),
         CHECK_TEST(a_replayed_or_skipped_record_is_refused),
