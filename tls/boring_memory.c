@@ -30,7 +30,7 @@ static void count(int64_t bytes)
 
 void *OPENSSL_memory_alloc(size_t bytes)
 {
-    void *block = malloc(bytes);
+    void *block = malloc(bytes > 0 ? bytes : 1); /* whose usable size is read: never nothing */
 
     if (block)
         count((int64_t)malloc_usable_size(block) + MALLOC_HEADER_BYTES);

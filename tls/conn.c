@@ -205,7 +205,7 @@ static enum tls_status hand_over(struct tls_conn *conn)
     static const struct tls_failure no_memory = {TLS_FAIL_NO_MEMORY, TLS_ALERT_INTERNAL_ERROR,
                                                  "no memory for the session"};
     struct tls_handshake *handshake = conn->handshake;
-    bool compact = tls_context_facts(handshake->context)->compact;
+    const struct tls_context_facts *facts = tls_context_facts(handshake->context);
 
     /* TLS 1.3 tickets wait for the first write; a write of nothing sends them now. */
     (void)SSL_write(handshake->ssl, "", 0);
@@ -215,12 +215,13 @@ static enum tls_status hand_over(struct tls_conn *conn)
     if (conn->peer && conn->peer->verdict == TLS_FAIL_NONE) {
         /* A resumed session's certificate was verified when the ticket was made. */
         enum tls_fail verdict = tls_context_judge(handshake->context, conn->peer, time(NULL));
-        if (verdict != TLS_FAIL_NONE)
+        if (verdict != TLS_FAIL_NONE && !facts->client_verdict_late)
             return refuse_peer(conn, verdict);
+        conn->peer->verdict = verdict;
     }
     conn->info.handshake_out_bytes += (uint32_t)conn->engine->sent_bytes;
     conn->engine->sent_bytes = 0;
-    if (!compact) {
+    if (!facts->compact) {
         conn->phase = PHASE_FULL;
         return TLS_OK;
     }

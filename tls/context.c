@@ -43,7 +43,6 @@ struct tls_context {
     struct tls_rule *rules; /* with names of our own */
     size_t rule_count;
     bool allow_1_3;
-    bool client_verdict_late;
     struct tls_tickets *tickets; /* borrowed */
     struct tls_signer *signer;   /* borrowed */
     struct tls_context_facts facts;
@@ -692,11 +691,11 @@ struct tls_context *tls_context_create(const struct tls_context_options *options
     ERR_clear_error();
     atomic_init(&context->reference_count, 1);
     context->allow_1_3 = true;
-    context->client_verdict_late = options->client_verdict_late;
     context->tickets = options->tickets;
     context->signer = options->signer;
     context->facts.compact = options->compact;
     context->facts.client_auth = options->client_auth;
+    context->facts.client_verdict_late = options->client_verdict_late;
 
     bool good = build(&building);
     sk_X509_pop_free(building.client_cas, X509_free);

@@ -75,6 +75,7 @@ struct tls_context_facts {
     bool have_rsa;
     bool compact;
     enum tls_client_auth client_auth;
+    bool client_verdict_late;
     int64_t expiry_s;        /* Unix time: the first of our own certificates to expire */
     const char *expiry_path; /* its file */
     int64_t client_ca_expiry_s;

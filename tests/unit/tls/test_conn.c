@@ -499,6 +499,21 @@ static void a_revoked_certificate_is_refused_fresh_and_resumed(void)
         CHECK_EQUAL(tls_conn_failure(wire->conn).kind, TLS_FAIL_CERTIFICATE_REVOKED);
         duplex_close(wire);
     }
+    /* Where the session gives the answer, it hears the same, from a fresh and an old session. */
+    options.client_verdict_late = true;
+    struct tls_context *late = context_make(&options);
+    for (int resumed = 0; resumed < 2; resumed++) {
+        SSL_SESSION *late_session = resumed ? client_session_take() : NULL;
+        duplex_open(wire, late, client, late_session);
+        SSL_SESSION_free(late_session);
+        CHECK_EQUAL(duplex_handshake(wire), SSL_ERROR_NONE);
+        CHECK_EQUAL(tls_conn_info(wire->conn)->resumed, resumed);
+        CHECK(tls_conn_peer(wire->conn) != NULL);
+        if (tls_conn_peer(wire->conn))
+            CHECK_EQUAL(tls_conn_peer(wire->conn)->verdict, TLS_FAIL_CERTIFICATE_REVOKED);
+        duplex_close(wire);
+    }
+    tls_context_unref(late);
     SSL_SESSION_free(session);
     SSL_CTX_free(client);
     tls_context_unref(before);
