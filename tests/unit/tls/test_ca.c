@@ -202,8 +202,8 @@ static void a_damaged_index_is_found_by_line(void)
     static const char *const damages[] = {
         "X\t0\tdevice\n",
         "V\t00112233445566778899aabbccddeeff\tdevice\t2026-01-01T00:00:00Z\t2026\t-\tx\n",
-        "R\t00112233445566778899aabbccddeeff\tdevice\t2026-01-01T00:00:00Z\t"
-        "2036-01-01T00:00:00Z\t-\tx\n",
+        ("R\t00112233445566778899aabbccddeeff\tdevice\t2026-01-01T00:00:00Z\t"
+         "2036-01-01T00:00:00Z\t-\tx\n"),
         "\n",
     };
     struct tls_ca_device device;
