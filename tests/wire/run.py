@@ -7,6 +7,7 @@ is always `N passed, N failed`; the exit code is 0 only when nothing failed and 
 """
 
 import argparse
+import collections
 import concurrent.futures
 import contextlib
 import io
@@ -22,6 +23,8 @@ import unittest
 sys.dont_write_bytecode = True  # no __pycache__ in the source tree
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = HERE.parents[1]
+
+SUBTESTS_SHOWN = 3  # failing subtests of one test that are shown in full
 
 # Thread shapes of the server that behave differently inside and must not on the wire.
 SHAPES = {
@@ -153,9 +156,21 @@ def report(name, shape, outcome, verbose):
             print(f"       {took:6.2f} s  {test}")
     for skipped in outcome["skipped"]:
         print(f"     skipped: {skipped}")
-    for test, text in outcome["failures"]:
-        print(f"\n==== {test}" + (f" [{shape}]" if shape else ""))
-        print("\n".join("     " + line for line in text.rstrip().splitlines()), "\n", flush=True)
+    show_failures(outcome["failures"], shape)
+
+
+def show_failures(failures, shape):
+    """Each failure with its text; of the many subtests one test may have, only the first ones."""
+    shown = collections.Counter()
+    for test, text in failures:
+        name = test.split(") ", 1)[0]  # "test_x (file.Class.test_x) (subtest's words)"
+        shown[name] += 1
+        if shown[name] <= SUBTESTS_SHOWN:
+            print(f"\n==== {test}" + (f" [{shape}]" if shape else ""))
+            print("\n".join("     " + line for line in text.rstrip().splitlines()), "\n", flush=True)
+    for name, count in shown.items():
+        if count > SUBTESTS_SHOWN:
+            print(f"==== {name}): {count - SUBTESTS_SHOWN} more like these\n")
 
 
 def main():

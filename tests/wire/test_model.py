@@ -167,6 +167,14 @@ class World:
         return self.dice.randbytes(self.dice.choice((0, 1, 20, 64, 300, 2000, 9000)))
 
     def deliver(self, peer, destination, payload, stid):
+        """
+        Expect the message that @peer has just sent. One to a topic has a Create behind it: when
+        nobody subscribes there is nothing else to see, and who subscribes next must not get it.
+        """
+        if destination in self.tids:
+            name = self.names[self.tids.index(destination)]
+            peer.client.send(create(name))
+            self.expect(peer.client, createack(destination, name))
         frame = publish(destination, peer.etid, payload, stid)
         for to in self.peers:
             if destination in to.subscribed or destination == to.etid:

@@ -2,6 +2,7 @@
 tests/wire/test_stats.py: the statistics socket tells the truth, to anyone who asks in any way.
 """
 
+import contextlib
 import json
 import re
 import socket
@@ -165,7 +166,9 @@ class StatsTest(WireTest):
             admin.connect(str(self.server.data_dir / "smqd.sock"))
             silent.append(admin)
         self.server.stats()
-        silent[0].sendall(b"sta")
+        with contextlib.suppress(OSError):  # the oldest ones may have been closed for the newest
+            silent[0].sendall(b"sta")
+            silent[-1].sendall(b"sta")
         self.server.stats()
 
     def test_one_who_does_not_read_the_answer_blocks_nobody(self):
