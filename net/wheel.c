@@ -8,7 +8,7 @@ void wheel_init(struct wheel *wheel, uint32_t now_tick,
 {
     memset(wheel, 0, sizeof(*wheel));
     memset(wheel->heads, 0xff, sizeof(wheel->heads)); /* all WHEEL_NONE */
-    wheel->now_tick = now_tick;
+    wheel->now_tick = wheel->look_tick = now_tick;
     wheel->link_of = link_of;
     wheel->owner = owner;
 }
@@ -22,8 +22,8 @@ void wheel_add(struct wheel *wheel, uint32_t index, uint32_t deadline_tick)
 {
     struct wheel_link *link = wheel->link_of(wheel->owner, index);
 
-    if (is_due(deadline_tick, wheel->now_tick))
-        deadline_tick = wheel->now_tick + 1;
+    if (is_due(deadline_tick, wheel->look_tick)) /* not in this look again: that might never end */
+        deadline_tick = wheel->look_tick + 1;
     uint32_t slot = deadline_tick % WHEEL_SLOTS;
 
     link->deadline_tick = deadline_tick;
@@ -73,6 +73,7 @@ uint32_t wheel_expire(struct wheel *wheel, uint32_t now_tick)
 {
     uint32_t passed = now_tick - wheel->now_tick;
 
+    wheel->look_tick = now_tick;
     if (passed > WHEEL_SLOTS) { /* we slept past a whole revolution: each slot once is enough */
         wheel->now_tick = now_tick - WHEEL_SLOTS;
         passed = WHEEL_SLOTS;

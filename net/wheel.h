@@ -24,7 +24,8 @@ struct wheel_link {
 struct wheel {
     uint32_t heads[WHEEL_SLOTS];
     uint64_t occupied[WHEEL_SLOTS / 64];
-    uint32_t now_tick; /* everything up to here has been expired */
+    uint32_t now_tick;  /* everything up to here has been expired */
+    uint32_t look_tick; /* what the last wheel_expire was asked for: now_tick, or ahead of it */
     uint32_t count;
     struct wheel_link *(*link_of)(void *owner, uint32_t index);
     void *owner;
@@ -33,7 +34,8 @@ struct wheel {
 void wheel_init(struct wheel *wheel, uint32_t now_tick,
                 struct wheel_link *(*link_of)(void *owner, uint32_t index), void *owner);
 
-/* Put @index in, due at @deadline_tick (a past one: at the next tick). It must not be in. */
+/* Put @index in, due at @deadline_tick; a past one: at the tick after the last look. It must not
+ * be in. */
 void wheel_add(struct wheel *wheel, uint32_t index, uint32_t deadline_tick);
 
 /* Take @index out; it must be in. */
