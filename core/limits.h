@@ -32,7 +32,7 @@
 #define LIMIT_FILES_PER_URING    (1u << 16) /* 8 bytes each in the kernel, whether used or not */
 #define LIMIT_CONN_CHUNK         64u        /* slots allocated and given back together */
 #define LIMIT_HTTP_HEAD_BYTES    4096u      /* a bootstrap request; devices send about 100 */
-#define LIMIT_HELD_PER_CLIENT    65535u     /* ids one client may hold: its count is a u16 */
+#define LIMIT_HELD_PER_CLIENT    32768u     /* ids one client may hold: its count is a u16 */
 #define LIMIT_PENDING_PER_CLIENT 8192u      /* unanswered requests; its count is a u16 */
 #define LIMIT_INFO_BYTES         1024u /* of a Connect's info: kept for as long as the client is there */
 #define LIMIT_REASON_BYTES       120u       /* text in a Disconnect or a refused Connack */

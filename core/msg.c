@@ -12,7 +12,6 @@ struct msg *msg_new(struct mem *mem, size_t bytes_count)
         return NULL;
     atomic_init(&msg->ref_count, 1);
     msg->bytes_count = (uint32_t)bytes_count;
-    msg->frame_count = 0;
     return msg;
 }
 

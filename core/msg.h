@@ -16,7 +16,6 @@
 struct msg {
     _Atomic uint32_t ref_count;
     uint32_t bytes_count;
-    uint32_t frame_count; /* raw frames inside, when it is a run; else 0 */
     uint8_t bytes[];
 };
 

@@ -52,14 +52,15 @@ static void count_given_back(struct shard *shard, const struct envelope *envelop
 
 /* -- observers -- */
 
-/* Tell everybody in @observers that @id has @subscriber_count subscribers now. */
-static void tell_observers(struct shard *shard, const struct members *observers, uint16_t instance,
-                           uint32_t id, uint32_t subscriber_count, uint8_t flags)
+/* Tell everybody who observes @of that it has @subscriber_count subscribers now. */
+static void tell_observers(struct shard *shard, struct observable of, uint32_t subscriber_count,
+                           uint8_t flags)
 {
+    const struct members *observers = observers_of(shard, of);
     struct envelope change = {.kind = ENVELOPE_CHANGE,
                               .flags = flags,
-                              .instance_index = instance,
-                              .id = id,
+                              .instance_index = of.instance_index,
+                              .id = of.id,
                               .count = subscriber_count};
     uint32_t cursor = 0;
     uint32_t unused;
@@ -70,19 +71,35 @@ static void tell_observers(struct shard *shard, const struct members *observers,
         port_push(shard->port, change.conn.io_index, change);
 }
 
-static void tell_topic_changed(struct shard *shard, const struct topic *topic)
+static void tell_topic_changed(struct shard *shard, struct topic *topic)
 {
-    tell_observers(shard, topic->observers, topic->instance_index, topic->id,
-                   topic->subscriber_count, 0);
+    tell_observers(shard, observable_topic(topic), topic->subscriber_count, 0);
 }
 
 /* The client behind an ETID is gone, or replaced: Change 0, and the observations end. */
 static void end_client_observations(struct shard *shard, struct client *client)
 {
-    tell_observers(shard, client->observers, client->instance_index, client->id, 0, ENVELOPE_ENDED);
-    if (client->observers)
-        count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)0 - client->observers->count);
-    observers_clear(shard, &client->observers);
+    struct observable of = observable_client(client);
+    const struct members *observers = observers_of(shard, of);
+
+    if (!observers)
+        return;
+    tell_observers(shard, of, 0, ENVELOPE_ENDED);
+    count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)0 - observers->count);
+    observers_clear(shard, of);
+}
+
+static bool is_observed_by(struct shard *shard, struct observable of, struct conn_handle conn)
+{
+    const struct members *observers = observers_of(shard, of);
+    uint32_t unused;
+
+    return observers && members_find(observers, conn, &unused);
+}
+
+static struct observable observable_of(struct entity entity)
+{
+    return entity.topic ? observable_topic(entity.topic) : observable_client(entity.client);
 }
 
 static void on_observe(struct shard *shard, const struct envelope *envelope)
@@ -102,18 +119,17 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
     else
         reply.flags |= ENVELOPE_SILENT; /* an ETID says nothing until it goes */
 
-    struct members **observers =
-        entity.topic ? &entity.topic->observers : &entity.client->observers;
+    struct observable of = observable_of(entity);
     bool own_etid = entity.client && conn_handle_equal(entity.client->conn, envelope->conn);
 
-    if (own_etid || observers_have(*observers, envelope->conn)) {
+    if (own_etid || is_observed_by(shard, of, envelope->conn)) {
         answer(shard, envelope, reply);
         return;
     }
     if (envelope->flags & ENVELOPE_AT_LIMIT) {
         count(shard, SHARD_STAT_OBSERVE_LIMIT, 1);
         reply.flags |= ENVELOPE_SILENT;
-    } else if (observers_add(shard, observers, envelope->conn) == MEMBERS_NO_MEMORY) {
+    } else if (observers_add(shard, of, envelope->conn) == MEMBERS_NO_MEMORY) {
         count(shard, SHARD_STAT_NO_MEMORY, 1);
         reply.flags |= ENVELOPE_SILENT;
     } else {
@@ -126,11 +142,8 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
 static bool remove_observer(struct shard *shard, const struct envelope *envelope,
                             struct entity entity)
 {
-    struct members **observers = entity.topic    ? &entity.topic->observers
-                                 : entity.client ? &entity.client->observers
-                                                 : NULL;
-
-    if (!observers || !observers_remove(shard, observers, envelope->conn))
+    if ((!entity.topic && !entity.client) ||
+        !observers_remove(shard, observable_of(entity), envelope->conn))
         return false;
     count(shard, SHARD_STAT_OBSERVATIONS, (uint64_t)-1);
     return true;

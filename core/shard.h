@@ -73,6 +73,8 @@ struct shard {
     struct pool topics;
     struct pool clients;
     struct pool subtopics;
+    struct pool watches; /* who observes what */
+    struct table watch_ids;
     struct shard_instance *instances; /* [config->instance_count] */
     struct mem mem;
 

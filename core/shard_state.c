@@ -150,7 +150,7 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
         goto undo_pool;
     topic->instance_index = (uint8_t)instance;
     topic->id = id ? id : draw_id(shard, instance);
-    topic->is_pinned = id != 0;
+    topic->flags = id ? TOPIC_PINNED : 0;
     if (table_insert(&at->topic_names, &shard->mem, (uint32_t)hash, index) != STATUS_OK)
         goto undo_name;
     if (table_insert(&at->ids, &shard->mem, hash_u32(topic->id), index * 2) != STATUS_OK)
@@ -181,14 +181,13 @@ static void spread_free(struct shard *shard, struct topic *topic)
 static void topic_free(struct shard *shard, struct topic *topic)
 {
     members_deinit(&topic->holders, &shard->mem);
-    observers_clear(shard, &topic->observers);
     spread_free(shard, topic);
     topic_free_name(shard, topic);
 }
 
 void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
 {
-    if (topic->holders.count > 0 || topic->observers || topic->is_pinned)
+    if (topic->holders.count > 0 || topic->flags & (ENTITY_OBSERVED | TOPIC_PINNED))
         return;
     must(topic->subscriber_count == 0);
 
@@ -256,46 +255,105 @@ void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index
 
 /* -- observers -- */
 
-enum members_result observers_add(struct shard *shard, struct members **observers,
+static uint32_t watch_hash(uint16_t instance, uint32_t id)
+{
+    return hash_u32(id + instance * 0x9e3779b9u);
+}
+
+static uint32_t watch_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+    const struct watch *watch = pool_at(&shard->watches, ref);
+
+    return watch_hash(watch->instance_index, watch->id);
+}
+
+struct observable observable_topic(struct topic *topic)
+{
+    return (struct observable){topic->instance_index, topic->id, &topic->flags};
+}
+
+struct observable observable_client(struct client *client)
+{
+    return (struct observable){client->instance_index, client->id, &client->flags};
+}
+
+static struct watch *watch_find(struct shard *shard, struct observable of, uint32_t *index)
+{
+    struct table_probe probe = table_find(&shard->watch_ids, watch_hash(of.instance_index, of.id));
+
+    if (!(*of.flags & ENTITY_OBSERVED))
+        return NULL;
+    while (table_next(&shard->watch_ids, &probe)) {
+        struct watch *watch = pool_at(&shard->watches, probe.ref);
+
+        *index = probe.ref;
+        if (watch->id == of.id && watch->instance_index == of.instance_index)
+            return watch;
+    }
+    must_never("a flag says there are observers, and there are none");
+}
+
+static struct watch *watch_make(struct shard *shard, struct observable of)
+{
+    uint32_t index;
+    struct watch *watch = pool_get(&shard->watches, &shard->mem, &index);
+
+    if (!watch)
+        return NULL;
+    watch->id = of.id;
+    watch->instance_index = (uint8_t)of.instance_index;
+    if (table_insert(&shard->watch_ids, &shard->mem, watch_hash(of.instance_index, of.id), index) !=
+        STATUS_OK) {
+        pool_put(&shard->watches, &shard->mem, index);
+        return NULL;
+    }
+    *of.flags |= ENTITY_OBSERVED;
+    return watch;
+}
+
+const struct members *observers_of(struct shard *shard, struct observable of)
+{
+    uint32_t unused;
+    struct watch *watch = watch_find(shard, of, &unused);
+
+    return watch ? &watch->observers : NULL;
+}
+
+enum members_result observers_add(struct shard *shard, struct observable of,
                                   struct conn_handle conn)
 {
-    bool is_first = !*observers;
+    uint32_t unused;
+    struct watch *watch = watch_find(shard, of, &unused);
 
-    if (is_first)
-        *observers = mem_alloc_zero(&shard->mem, MEM_MEMBER, sizeof(**observers));
-    if (!*observers)
-        return MEMBERS_NO_MEMORY;
-    enum members_result result = members_add(*observers, &shard->mem, conn, 0);
-    if (is_first)
-        must(result == MEMBERS_ADDED); /* the first one needs no memory */
-    return result;
+    if (!watch)
+        watch = watch_make(shard, of); /* its first member needs no memory: it is never empty */
+    return watch ? members_add(&watch->observers, &shard->mem, conn, 0) : MEMBERS_NO_MEMORY;
 }
 
-bool observers_have(const struct members *observers, struct conn_handle conn)
+bool observers_remove(struct shard *shard, struct observable of, struct conn_handle conn)
 {
     uint32_t unused;
+    struct watch *watch = watch_find(shard, of, &unused);
 
-    return observers && members_find(observers, conn, &unused);
-}
-
-bool observers_remove(struct shard *shard, struct members **observers, struct conn_handle conn)
-{
-    uint32_t unused;
-
-    if (!*observers || !members_remove(*observers, &shard->mem, conn, &unused))
+    if (!watch || !members_remove(&watch->observers, &shard->mem, conn, &unused))
         return false;
-    if ((*observers)->count == 0)
-        observers_clear(shard, observers);
+    if (watch->observers.count == 0)
+        observers_clear(shard, of);
     return true;
 }
 
-void observers_clear(struct shard *shard, struct members **observers)
+void observers_clear(struct shard *shard, struct observable of)
 {
-    if (!*observers)
+    uint32_t index;
+    struct watch *watch = watch_find(shard, of, &index);
+
+    if (!watch)
         return;
-    members_deinit(*observers, &shard->mem);
-    mem_free(&shard->mem, MEM_MEMBER, *observers, sizeof(**observers));
-    *observers = NULL;
+    table_remove(&shard->watch_ids, &shard->mem, watch_hash(of.instance_index, of.id), index);
+    members_deinit(&watch->observers, &shard->mem);
+    pool_put(&shard->watches, &shard->mem, index);
+    *of.flags &= (uint8_t)~ENTITY_OBSERVED;
 }
 
 /* -- clients -- */
@@ -304,6 +362,11 @@ struct span identity_uid(const struct msg *identity)
 {
     must(identity->bytes_count >= 1 && identity->bytes_count >= 1u + identity->bytes[0]);
     return span_of(identity->bytes + 1, identity->bytes[0]);
+}
+
+static uint32_t uid_hash(const struct shard *shard, const struct client *client)
+{
+    return (uint32_t)siphash(&shard->name_key, identity_uid(client->identity));
 }
 
 struct client *client_by_uid(struct shard *shard, uint16_t instance, struct span uid, uint64_t hash)
@@ -350,17 +413,17 @@ undo_pool:
 void client_remove(struct shard *shard, struct client *client)
 {
     struct shard_instance *at = instance_at(shard, client->instance_index);
-    uint32_t uid_hash = (uint32_t)siphash(&shard->name_key, identity_uid(client->identity));
-    struct table_probe probe = table_find(&at->uids, uid_hash);
+    uint32_t hash = uid_hash(shard, client);
+    struct table_probe probe = table_find(&at->uids, hash);
     bool found = false;
 
     while (!found && table_next(&at->uids, &probe))
         found = pool_at(&shard->clients, probe.ref) == client;
     must(found);
     uint32_t index = probe.ref;
-    table_remove(&at->uids, &shard->mem, uid_hash, index);
+    table_remove(&at->uids, &shard->mem, hash, index);
     table_remove(&at->ids, &shard->mem, hash_u32(client->id), index * 2 + REF_CLIENT);
-    observers_clear(shard, &client->observers);
+    observers_clear(shard, observable_client(client));
     msg_unref(&shard->mem, client->identity);
     client->identity = NULL;
     pool_put(&shard->clients, &shard->mem, index);
@@ -443,6 +506,44 @@ undo_pool:
 
 /* -- all of it -- */
 
+/* Hashes of what is in the tables, for when slots move. */
+static uint32_t topic_name_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    return topic_name_hash(shard, pool_at(&shard->topics, ref));
+}
+
+static uint32_t uid_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    return uid_hash(shard, pool_at(&shard->clients, ref));
+}
+
+static uint32_t id_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    if (ref & REF_CLIENT)
+        return hash_u32(((const struct client *)pool_at(&shard->clients, ref / 2))->id);
+    return hash_u32(((const struct topic *)pool_at(&shard->topics, ref / 2))->id);
+}
+
+static uint32_t subtopic_name_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    return ((const struct subtopic *)pool_at(&shard->subtopics, ref))->name_hash;
+}
+
+static uint32_t subtopic_id_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    return hash_u32(((const struct subtopic *)pool_at(&shard->subtopics, ref))->id);
+}
+
 void shard_state_init(struct shard *shard)
 {
     size_t bytes = sizeof(*shard->instances) * shard->config->instance_count;
@@ -450,8 +551,18 @@ void shard_state_init(struct shard *shard)
     pool_init(&shard->topics, MEM_TOPIC, sizeof(struct topic));
     pool_init(&shard->clients, MEM_CLIENT, sizeof(struct client));
     pool_init(&shard->subtopics, MEM_TOPIC, sizeof(struct subtopic));
+    pool_init(&shard->watches, MEM_MEMBER, sizeof(struct watch));
+    table_init(&shard->watch_ids, watch_hash_of, shard);
     shard->instances = mem_alloc_always(&shard->mem, MEM_OTHER, bytes);
-    memset(shard->instances, 0, bytes);
+    for (uint32_t i = 0; i < shard->config->instance_count; i++) {
+        struct shard_instance *instance = &shard->instances[i];
+
+        table_init(&instance->topic_names, topic_name_hash_of, shard);
+        table_init(&instance->uids, uid_hash_of, shard);
+        table_init(&instance->ids, id_hash_of, shard);
+        table_init(&instance->subtopic_names, subtopic_name_hash_of, shard);
+        table_init(&instance->subtopic_ids, subtopic_id_hash_of, shard);
+    }
 }
 
 void shard_state_deinit(struct shard *shard)
@@ -462,7 +573,6 @@ void shard_state_deinit(struct shard *shard)
         topic_free(shard, pool_at(&shard->topics, i));
     for (uint32_t i = 0; (i = pool_next_used(&shard->clients, i)) != UINT32_MAX; i++) {
         struct client *client = pool_at(&shard->clients, i);
-        observers_clear(shard, &client->observers);
         msg_unref(mem, client->identity);
         client->identity = NULL;
     }
@@ -471,6 +581,10 @@ void shard_state_deinit(struct shard *shard)
         mem_free(mem, MEM_TOPIC, subtopic->name, subtopic->name_bytes_count);
         subtopic->name = NULL;
     }
+    for (uint32_t i = 0; (i = pool_next_used(&shard->watches, i)) != UINT32_MAX; i++)
+        members_deinit(&((struct watch *)pool_at(&shard->watches, i))->observers, mem);
+    pool_deinit(&shard->watches, mem);
+    table_deinit(&shard->watch_ids, mem);
     pool_deinit(&shard->topics, mem);
     pool_deinit(&shard->clients, mem);
     pool_deinit(&shard->subtopics, mem);

@@ -9,6 +9,17 @@
 #include "core/members.h"
 #include "core/shard.h"
 
+/* Who observes a topic or a client. Few are observed, so this is found through a table and the
+ * rest pay one flag. */
+struct watch {
+    uint32_t id;
+    uint8_t instance_index;
+    struct members observers; /* never empty */
+};
+
+#define ENTITY_OBSERVED 0x1u /* there is a watch for this id */
+#define TOPIC_PINNED    0x2u /* from the configuration: never forgotten */
+
 /* How a topic with several subscribers is spread over the I/O actors. */
 struct topic_spread {
     uint64_t io_mask;     /* I/O actors with at least one subscriber */
@@ -17,29 +28,28 @@ struct topic_spread {
 
 #define TOPIC_NAME_BYTES_INLINE 20u
 
-/* 64 bytes: what a device with a topic of its own costs a shard, beside the client. */
+/* 56 bytes: what a device with a topic of its own costs a shard, beside the client. */
 struct topic {
     uint32_t id;
     uint32_t subscriber_count;
     uint8_t instance_index;
-    uint8_t is_pinned;
+    uint8_t flags; /* TOPIC_PINNED, ENTITY_OBSERVED */
     uint8_t name_bytes_count;
     uint8_t only_io_index;                 /* one subscriber: whose it is */
     uint8_t name[TOPIC_NAME_BYTES_INLINE]; /* the name; a long one: the pointer to it */
     struct topic_spread *spread;           /* NULL up to one subscriber */
-    struct members holders;    /* who was given the number; MEMBER_SUBSCRIBED: and listens */
-    struct members *observers; /* NULL: nobody */
+    struct members holders; /* who was given the number; MEMBER_SUBSCRIBED: and listens */
 };
-static_assert(sizeof(struct topic) <= 64, "see limits in bench/results: bytes per idle subscriber");
+static_assert(sizeof(struct topic) <= 56, "see limits in bench/results: bytes per idle subscriber");
 
 struct client {
     uint32_t id;
     uint8_t instance_index;
+    uint8_t flags; /* ENTITY_OBSERVED */
     struct conn_handle conn;
-    struct msg *identity;      /* one reference: u8 n, UID[n], info */
-    struct members *observers; /* NULL: nobody */
+    struct msg *identity; /* one reference: u8 n, UID[n], info */
 };
-static_assert(sizeof(struct client) <= 32, "one per connection");
+static_assert(sizeof(struct client) <= 24, "one per connection");
 
 struct subtopic {
     uint32_t id;
@@ -66,14 +76,6 @@ struct span topic_name(const struct topic *topic);
 /* The I/O actors with subscribers, one bit each. */
 uint64_t topic_io_mask(const struct topic *topic);
 
-/* Observers of a topic or client: the set exists only while somebody is in it. */
-MUST_CHECK enum members_result observers_add(struct shard *shard, struct members **observers,
-                                             struct conn_handle conn);
-bool observers_have(const struct members *observers, struct conn_handle conn);
-/* Returns: was it there? */
-bool observers_remove(struct shard *shard, struct members **observers, struct conn_handle conn);
-void observers_clear(struct shard *shard, struct members **observers);
-
 /* One subscriber more or less at an I/O actor. false: over the memory limit, nothing changed. */
 MUST_CHECK bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index);
 void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index);
@@ -91,6 +93,23 @@ struct entity {
     struct client *client;
 };
 struct entity entity_by_id(struct shard *shard, uint16_t instance, uint32_t id);
+
+/* What all observable things have. */
+struct observable {
+    uint16_t instance_index;
+    uint32_t id;
+    uint8_t *flags;
+};
+struct observable observable_topic(struct topic *topic);
+struct observable observable_client(struct client *client);
+
+/* The observers, or NULL: nobody. */
+const struct members *observers_of(struct shard *shard, struct observable of);
+MUST_CHECK enum members_result observers_add(struct shard *shard, struct observable of,
+                                             struct conn_handle conn);
+/* Returns: was it there? */
+bool observers_remove(struct shard *shard, struct observable of, struct conn_handle conn);
+void observers_clear(struct shard *shard, struct observable of);
 
 struct subtopic *subtopic_by_name(struct shard *shard, uint16_t instance, struct span name,
                                   uint64_t hash);

@@ -1,9 +1,11 @@
 /*
- * core/table.h — the hash table of the single-owner actors: a 32-bit hash to a 32-bit reference.
+ * core/table.h — the hash table of the single-owner actors: from a 32-bit hash to references.
  *
  * Open addressing, linear probing, deletion by shifting back (no tombstones, so it never decays),
- * 8 bytes a slot, at most 7/8 full, doubled and halved as needed. It stores no keys: the caller
- * walks the references with its hash and compares the objects behind them.
+ * at most 7/8 full, doubled and shrunk as needed. A slot is 4 bytes: 24 bits of reference and 8
+ * of the hash, so a wrong candidate is looked at once in 256 times. It stores neither keys nor
+ * whole hashes: the caller compares the objects behind the references, and hash_of gives an
+ * object's hash again when slots move.
  *
  *      struct table_probe probe = table_find(&table, hash);
  *      while (table_next(&table, &probe))
@@ -17,15 +19,14 @@
 
 #include "core/mem.h"
 
-struct table_slot {
-    uint32_t hash;
-    uint32_t ref_plus_one; /* 0: empty */
-};
+#define TABLE_REFS_MAX ((1u << 24) - 1) /* references are 0 .. this minus one */
 
 struct table {
-    struct table_slot *slots;
-    uint32_t mask; /* slots minus one; 0 when there are none */
+    uint32_t *slots; /* hash's top 8 bits, reference plus one; 0: empty */
+    uint32_t mask;   /* slots minus one; 0 when there are none */
     uint32_t count;
+    uint32_t (*hash_of)(const void *owner, uint32_t ref); /* of an object that is in the table */
+    const void *owner;
 };
 
 struct table_probe {
@@ -34,24 +35,31 @@ struct table_probe {
     uint32_t ref; /* what table_next found */
 };
 
+/* @hash_of(@owner, ref) must give the hash that @ref was inserted with, for as long as it is in. */
+void table_init(struct table *table, uint32_t (*hash_of)(const void *owner, uint32_t ref),
+                const void *owner);
+
+/* Free the slots; the table is empty and can be used again. */
+void table_deinit(struct table *table, struct mem *mem);
+
 static inline struct table_probe table_find(const struct table *table, uint32_t hash)
 {
     return (struct table_probe){.hash = hash, .at = hash & table->mask};
 }
 
-/* The next reference that was stored under this hash; false: no more. */
+/* The next reference that may have been stored under this hash; false: no more. */
 static inline bool table_next(const struct table *table, struct table_probe *probe)
 {
     if (!table->slots)
         return false;
     for (;;) {
-        const struct table_slot *slot = &table->slots[probe->at];
+        uint32_t slot = table->slots[probe->at];
 
-        if (slot->ref_plus_one == 0)
+        if (slot == 0)
             return false;
         probe->at = (probe->at + 1) & table->mask;
-        if (slot->hash == probe->hash) {
-            probe->ref = slot->ref_plus_one - 1;
+        if (slot >> 24 == probe->hash >> 24) {
+            probe->ref = (slot & TABLE_REFS_MAX) - 1;
             return true;
         }
     }
@@ -63,5 +71,3 @@ MUST_CHECK enum status table_insert(struct table *table, struct mem *mem, uint32
 
 /* Remove the entry with this hash and reference, which must be there. */
 void table_remove(struct table *table, struct mem *mem, uint32_t hash, uint32_t ref);
-
-void table_deinit(struct table *table, struct mem *mem);

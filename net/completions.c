@@ -425,7 +425,7 @@ static void conn_completion(struct reactor *reactor, struct conn *conn, enum con
 {
     must(conn->ops & OP_BIT(op));
     if (!(cqe->flags & IORING_CQE_F_MORE))
-        conn->ops &= (uint16_t)~OP_BIT(op);
+        conn->ops &= (uint8_t)~OP_BIT(op);
     switch (op) {
     case OP_PEER:
         on_peer(reactor, conn, cqe);

@@ -55,18 +55,19 @@ enum close_reason {
 
 /* Operations the kernel holds for a connection: a bit each in conn->ops. */
 enum conn_op {
-    OP_ACCEPT = 0, /* of a listener, not of a connection */
-    OP_WAKE,       /* of the actor: its eventfd */
-    OP_PEER,       /* asking for the peer's address */
-    OP_POLL,       /* quiet: waiting for the first byte */
-    OP_RECV,       /* busy: multishot receive */
+    OP_PEER = 0, /* asking for the peer's address */
+    OP_POLL,     /* quiet: waiting for the first byte */
+    OP_RECV,     /* busy: multishot receive */
     OP_SEND,
     OP_CANCEL,
     OP_SHUTDOWN,
     OP_CLOSE,
+    OP_ACCEPT, /* of a listener, not of a connection */
+    OP_WAKE,   /* of the actor: its eventfd */
     OP_COUNT
 };
-#define OP_BIT(op) ((uint16_t)(1u << (op)))
+#define OP_BIT(op) ((uint8_t)(1u << (op)))
+static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connection");
 
 /* Independent facts about a connection. */
 #define CONN_MARKED      0x01u  /* in the list of those to attend to at the end of the turn */
@@ -91,7 +92,14 @@ struct conn_input {
     struct input_part fragment; /* payload of PubFrag pieces so far, after room for a header */
 };
 
-struct held; /* net/holds.h */
+/* One id a connection holds: see net/holds.h. */
+struct held {
+    uint32_t id;
+    uint32_t topic : 29; /* HELD_SUBSCRIBED: index of the subscriber list ... */
+    uint32_t flags : 3;  /* HELD_* */
+    uint32_t position;   /* ... and where in it */
+};
+
 struct sockaddr_in6;
 
 struct conn {
@@ -99,34 +107,35 @@ struct conn {
     struct outq out;
     uint32_t etid;
     uint16_t generation; /* drawn anew at each accept; never 0 while in use */
-    uint16_t ops;        /* OP_BITs in the kernel's hands */
     uint16_t flags;
+    uint8_t ops;   /* OP_BITs in the kernel's hands */
     uint8_t state; /* enum conn_state; conn_set_state is its only writer */
     uint8_t close_reason;
+    uint8_t instance_index;
     uint32_t marked_next; /* slot of the next marked connection */
     uint32_t slot_index;
     uint32_t last_input_tick;
-    uint32_t wait_tick;  /* since when we wait: for Connect, a Pong, or the peer to close */
-    uint32_t sent_count; /* messages queued to it */
+    uint32_t wait_tick;      /* since when we wait: for Connect, a Pong, or the peer to close */
+    uint32_t received_count; /* messages published */
+    uint32_t sent_count;     /* messages queued to it */
     uint32_t dropped_count;
 
     /* -- the rest -- */
-    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
-    struct conn_input *input; /* NULL when nothing is incomplete */
+    uint16_t held_count;
+    uint16_t pending_count; /* requests for holds that the shards have not answered yet */
     union {
-        struct held *held;                 /* LIVE: what it holds; NULL when nothing */
+        struct held only_held;             /* held_capacity_log2 0: what it holds */
+        struct held *held;                 /* else: that many */
         struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
     };
-    uint16_t held_count;
-    uint16_t held_capacity;
-    uint16_t pending_count; /* requests for holds that the shards have not answered yet */
-    uint16_t record_bytes_max;
-    uint32_t received_count; /* messages published */
+    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
+    struct conn_input *input; /* NULL when nothing is incomplete */
     struct wheel_link timer;
-    uint8_t instance_index;
-    uint8_t listener_index;
     uint16_t peer_port;
+    uint8_t held_capacity_log2;
+    uint8_t listener_index;
     uint8_t peer_ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+    uint16_t record_bytes_max;
 };
 static_assert(sizeof(struct conn) <= 136, "the largest part of an idle connection");
 

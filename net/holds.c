@@ -3,76 +3,102 @@
 
 #include <string.h>
 
-#define NO_TOPIC UINT32_MAX
+#define NO_TOPIC   ((1u << 29) - 1) /* held->topic of who does not subscribe */
+#define LIST_FIRST 4u
 
 static uint32_t topic_hash(uint16_t instance_index, uint32_t id)
 {
     return hash_u32(id + instance_index * 0x9e3779b9u);
 }
 
-/* -- a connection's held[] -- */
+uint32_t holds_topic_hash_of(const void *owner, uint32_t ref)
+{
+    const struct io *io = owner;
+    const struct local_topic *topic = pool_at(&io->topics, ref);
+
+    return topic_hash(topic->instance_index, topic->id);
+}
+
+/* -- what a connection holds: one entry in the connection itself, more in an array -- */
+
+static struct held *held_of(const struct conn *conn)
+{
+    return conn->held_capacity_log2 ? conn->held : (struct held *)(uintptr_t)&conn->only_held;
+}
 
 static struct held *held_find(const struct conn *conn, uint32_t id)
 {
+    struct held *held = held_of(conn);
+
     for (uint32_t i = 0; i < conn->held_count; i++)
-        if (conn->held[i].id == id)
-            return &conn->held[i];
+        if (held[i].id == id)
+            return &held[i];
     return NULL;
 }
 
-static struct held *held_append(struct io *io, struct conn *conn, uint32_t id)
+static bool held_make_room(struct io *io, struct conn *conn)
 {
-    if (conn->held_count == conn->held_capacity) {
-        uint32_t capacity = conn->held_capacity ? conn->held_capacity * 2u : 1;
+    uint32_t log2 = conn->held_capacity_log2;
 
-        if (capacity > LIMIT_HELD_PER_CLIENT)
-            capacity = LIMIT_HELD_PER_CLIENT;
-        must(capacity > conn->held_count); /* config keeps the per-client limits below */
-        struct held *grown =
-            mem_resize(&io->mem, MEM_HELD, conn->held, sizeof(*grown) * conn->held_capacity,
-                       sizeof(*grown) * capacity);
-        if (!grown)
-            return NULL;
-        conn->held = grown;
-        conn->held_capacity = (uint16_t)capacity;
-    }
-    struct held *held = &conn->held[conn->held_count++];
-    *held = (struct held){.id = id, .topic_index = NO_TOPIC};
-    return held;
+    if (conn->held_count < 1u << log2)
+        return true;
+    if (conn->held_count == LIMIT_HELD_PER_CLIENT)
+        return false;
+    struct held *grown = mem_alloc(&io->mem, MEM_HELD, sizeof(*grown) << (log2 + 1));
+    if (!grown)
+        return false;
+    memcpy(grown, held_of(conn), sizeof(*grown) * conn->held_count);
+    if (log2 > 0)
+        mem_free(&io->mem, MEM_HELD, conn->held, sizeof(*grown) << log2);
+    conn->held = grown;
+    conn->held_capacity_log2 = (uint8_t)(log2 + 1);
+    return true;
+}
+
+static void held_free(struct io *io, struct conn *conn)
+{
+    if (conn->held_capacity_log2 > 0)
+        mem_free(&io->mem, MEM_HELD, conn->held, sizeof(struct held) << conn->held_capacity_log2);
+    conn->held_capacity_log2 = 0;
+    conn->held_count = 0;
+    conn->held = NULL;
 }
 
 static struct held *held_find_or_append(struct io *io, struct conn *conn, uint32_t id)
 {
     struct held *held = held_find(conn, id);
 
-    return held ? held : held_append(io, conn, id);
+    if (held)
+        return held;
+    if (!held_make_room(io, conn))
+        return NULL;
+    held = &held_of(conn)[conn->held_count++];
+    *held = (struct held){.id = id, .topic = NO_TOPIC};
+    return held;
 }
 
-/* Mutable view of a topic's subscriber array. */
 static struct local_subscriber *subscribers_of(struct local_topic *topic)
 {
-    return topic->capacity ? topic->subscribers : &topic->only;
+    return topic->has_list ? topic->list->subscribers : &topic->only;
 }
 
 /* Forget an entry that says nothing any more; the last one moves into its place. */
 static void held_remove(struct io *io, struct conn *conn, struct held *held)
 {
-    uint32_t index = (uint32_t)(held - conn->held);
+    struct held *all = held_of(conn);
+    uint32_t index = (uint32_t)(held - all);
     uint32_t last = --conn->held_count;
 
-    must(held->flags == 0 && held->topic_index == NO_TOPIC);
+    must(held->flags == 0 && held->topic == NO_TOPIC);
     if (index != last) {
-        *held = conn->held[last];
-        if (held->topic_index != NO_TOPIC) {
-            struct local_topic *topic = pool_at(&io->topics, held->topic_index);
+        *held = all[last];
+        if (held->topic != NO_TOPIC) {
+            struct local_topic *topic = pool_at(&io->topics, held->topic);
             subscribers_of(topic)[held->position].held_index = index;
         }
     }
-    if (conn->held_count == 0) {
-        mem_free(&io->mem, MEM_HELD, conn->held, sizeof(*held) * conn->held_capacity);
-        conn->held = NULL;
-        conn->held_capacity = 0;
-    }
+    if (conn->held_count == 0)
+        held_free(io, conn);
 }
 
 /* -- subscriber lists -- */
@@ -89,50 +115,49 @@ static uint32_t topic_find(struct io *io, uint16_t instance_index, uint32_t id)
     return NO_TOPIC;
 }
 
-static uint32_t topic_find_or_make(struct io *io, uint16_t instance_index, uint32_t id)
+/* The topic's first subscriber. NO_TOPIC: over the memory limit. */
+static uint32_t topic_make(struct io *io, uint16_t instance_index, uint32_t id,
+                           struct local_subscriber subscriber)
 {
-    uint32_t index = topic_find(io, instance_index, id);
-
-    if (index != NO_TOPIC)
-        return index;
+    uint32_t index;
     struct local_topic *topic = pool_get(&io->topics, &io->mem, &index);
+
     if (!topic)
         return NO_TOPIC;
     topic->id = id;
-    topic->instance_index = instance_index;
+    topic->instance_index = (uint8_t)instance_index;
+    topic->only = subscriber;
     if (table_insert(&io->topic_ids, &io->mem, topic_hash(instance_index, id), index) == STATUS_OK)
         return index;
     pool_put(&io->topics, &io->mem, index);
     return NO_TOPIC;
 }
 
-static void topic_drop_if_empty(struct io *io, uint32_t index)
+static size_t list_bytes(uint32_t capacity)
 {
-    struct local_topic *topic = pool_at(&io->topics, index);
-
-    if (topic->subscriber_count > 0)
-        return;
-    if (topic->capacity > 0)
-        mem_free(&io->mem, MEM_FANOUT, topic->subscribers,
-                 sizeof(*topic->subscribers) * topic->capacity);
-    table_remove(&io->topic_ids, &io->mem, topic_hash(topic->instance_index, topic->id), index);
-    pool_put(&io->topics, &io->mem, index);
+    return sizeof(struct local_list) + sizeof(struct local_subscriber) * capacity;
 }
 
-static bool topic_make_room(struct io *io, struct local_topic *topic)
+/* Add to a topic that has subscribers already. false: over the memory limit. */
+static bool topic_add(struct io *io, struct local_topic *topic, struct local_subscriber subscriber)
 {
-    if (topic->subscriber_count == 0 || topic->subscriber_count < topic->capacity)
-        return true;
-    uint32_t capacity = topic->capacity ? topic->capacity * 2 : 4;
-    struct local_subscriber *grown = mem_alloc(&io->mem, MEM_FANOUT, sizeof(*grown) * capacity);
+    uint32_t count = local_subscriber_count(topic);
+    struct local_list *list = topic->has_list ? topic->list : NULL;
 
-    if (!grown)
-        return false;
-    memcpy(grown, subscribers_of(topic), sizeof(*grown) * topic->subscriber_count);
-    if (topic->capacity > 0)
-        mem_free(&io->mem, MEM_FANOUT, topic->subscribers, sizeof(*grown) * topic->capacity);
-    topic->subscribers = grown;
-    topic->capacity = capacity;
+    if (!list || count == list->capacity) {
+        uint32_t capacity = list ? list->capacity * 2 : LIST_FIRST;
+        struct local_list *grown = mem_alloc(&io->mem, MEM_FANOUT, list_bytes(capacity));
+
+        if (!grown)
+            return false;
+        memcpy(grown->subscribers, local_subscribers(topic), sizeof(subscriber) * count);
+        if (list)
+            mem_free(&io->mem, MEM_FANOUT, list, list_bytes(list->capacity));
+        *grown = (struct local_list){.count = count, .capacity = capacity};
+        topic->list = list = grown;
+        topic->has_list = true;
+    }
+    list->subscribers[list->count++] = subscriber;
     return true;
 }
 
@@ -144,46 +169,64 @@ bool holds_subscribe(struct io *io, struct conn *conn, uint32_t id)
         return false;
     if (held->flags & HELD_SUBSCRIBED)
         return true;
-    uint32_t index = topic_find_or_make(io, conn->instance_index, id);
+    struct local_subscriber subscriber = {.slot_index = conn->slot_index,
+                                          .held_index = (uint32_t)(held - held_of(conn))};
+    uint32_t index = topic_find(io, conn->instance_index, id);
+    uint32_t position = 0;
+    bool added;
+
     if (index == NO_TOPIC) {
-        if (held->flags == 0)
-            held_remove(io, conn, held);
-        return false;
+        index = topic_make(io, conn->instance_index, id, subscriber);
+        added = index != NO_TOPIC;
+    } else {
+        struct local_topic *topic = pool_at(&io->topics, index);
+
+        position = local_subscriber_count(topic);
+        added = topic_add(io, topic, subscriber);
     }
-    struct local_topic *topic = pool_at(&io->topics, index);
-    if (!topic_make_room(io, topic)) {
-        topic_drop_if_empty(io, index);
+    if (!added) {
         if (held->flags == 0)
             held_remove(io, conn, held);
         return false;
     }
     held->flags |= HELD_TOPIC | HELD_SUBSCRIBED;
-    held->topic_index = index;
-    held->position = topic->subscriber_count++;
-    subscribers_of(topic)[held->position] =
-        (struct local_subscriber){.slot_index = conn->slot_index,
-                                  .held_index = (uint32_t)(held - conn->held)};
+    held->topic = index & NO_TOPIC;
+    held->position = position;
     return true;
+}
+
+static void topic_drop(struct io *io, uint32_t index)
+{
+    struct local_topic *topic = pool_at(&io->topics, index);
+
+    table_remove(&io->topic_ids, &io->mem, topic_hash(topic->instance_index, topic->id), index);
+    if (topic->has_list)
+        mem_free(&io->mem, MEM_FANOUT, topic->list, list_bytes(topic->list->capacity));
+    pool_put(&io->topics, &io->mem, index);
 }
 
 /* Take @held out of its subscriber list; the last subscriber moves into its place. */
 static void leave_list(struct io *io, struct held *held)
 {
-    uint32_t index = held->topic_index;
-    struct local_topic *topic = pool_at(&io->topics, index);
+    struct local_topic *topic = pool_at(&io->topics, held->topic);
     struct local_subscriber *subscribers = subscribers_of(topic);
-    uint32_t last = --topic->subscriber_count;
+    uint32_t last = local_subscriber_count(topic) - 1;
 
     if (held->position != last) {
         struct local_subscriber moved = subscribers[last];
 
         subscribers[held->position] = moved;
-        conn_at(io, moved.slot_index)->held[moved.held_index].position = held->position;
+        held_of(conn_at(io, moved.slot_index))[moved.held_index].position = held->position;
     }
-    held->flags &= ~HELD_SUBSCRIBED;
-    held->topic_index = NO_TOPIC;
-    topic_drop_if_empty(io, index);
+    if (topic->has_list)
+        topic->list->count--;
+    if (last == 0)
+        topic_drop(io, held->topic);
+    held->flags &= ~HELD_SUBSCRIBED & 7u;
+    held->topic = NO_TOPIC;
 }
+
+/* -- for the session -- */
 
 bool holds_add(struct io *io, struct conn *conn, uint32_t id, uint32_t flags)
 {
@@ -192,7 +235,7 @@ bool holds_add(struct io *io, struct conn *conn, uint32_t id, uint32_t flags)
     must(flags == HELD_TOPIC || flags == HELD_OBSERVED);
     if (!held)
         return false;
-    held->flags |= flags;
+    held->flags |= flags & 7u;
     return true;
 }
 
@@ -210,7 +253,7 @@ void holds_unobserve(struct io *io, struct conn *conn, uint32_t id)
 
     if (!held || !(held->flags & HELD_OBSERVED))
         return;
-    held->flags &= ~HELD_OBSERVED;
+    held->flags &= ~HELD_OBSERVED & 7u;
     if (held->flags == 0)
         held_remove(io, conn, held);
 }
@@ -227,35 +270,33 @@ bool holds_maybe(const struct conn *conn, uint32_t id)
     return conn->pending_count > 0 || held_find(conn, id) != NULL;
 }
 
+uint32_t holds_count(const struct conn *conn, uint32_t flag)
+{
+    const struct held *held = held_of(conn);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < conn->held_count; i++)
+        count += (held[i].flags & flag) != 0;
+    return count;
+}
+
 void holds_drop_all(struct io *io, struct conn *conn)
 {
     struct mesh *mesh = io->port->mesh;
+    struct held *held = held_of(conn);
     struct envelope leave = {.kind = ENVELOPE_LEAVE,
                              .instance_index = conn->instance_index,
                              .conn = conn_handle_of(io, conn)};
 
     if (conn->held_count == 0)
-        return;
+        return; /* the place may still be the peer's address */
     for (uint32_t i = 0; i < conn->held_count; i++) {
-        struct held *held = &conn->held[i];
-
-        if (held->flags & HELD_SUBSCRIBED)
-            leave_list(io, held);
-        leave.id = held->id;
-        port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, held->id)), leave);
+        if (held[i].flags & HELD_SUBSCRIBED)
+            leave_list(io, &held[i]);
+        leave.id = held[i].id;
+        port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, leave.id)), leave);
     }
-    mem_free(&io->mem, MEM_HELD, conn->held, sizeof(*conn->held) * conn->held_capacity);
-    conn->held = NULL;
-    conn->held_count = conn->held_capacity = 0;
-}
-
-uint32_t holds_count(const struct conn *conn, uint32_t flag)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < conn->held_count; i++)
-        count += (conn->held[i].flags & flag) != 0;
-    return count;
+    held_free(io, conn);
 }
 
 struct local_topic *holds_topic(struct io *io, uint16_t instance_index, uint32_t id)

@@ -1,7 +1,7 @@
 /*
  * net/holds.h — what each of our connections holds, and who of ours subscribes to what.
  *
- *      conn → held[]: id, flags ──┐ topic_index, position
+ *      conn → held[]: id, flags ──┐ topic, position
  *                                 ↓
  *      (instance, TID) → local_topic → subscriber[]: slot, held_index ──> back to conn
  *
@@ -18,28 +18,27 @@
 #define HELD_SUBSCRIBED 0x2u
 #define HELD_OBSERVED   0x4u /* a topic or an ETID */
 
-struct held {
-    uint32_t id;
-    uint32_t flags;
-    uint32_t topic_index; /* HELD_SUBSCRIBED: where the subscriber list is */
-    uint32_t position;    /* and where in it */
-};
-
 struct local_subscriber {
     uint32_t slot_index;
     uint32_t held_index; /* in that connection's held[] */
 };
 
-/* A topic with at least one subscriber among our connections. */
+/* Several subscribers. */
+struct local_list {
+    uint32_t count;
+    uint32_t capacity;
+    struct local_subscriber subscribers[];
+};
+
+/* A topic with at least one subscriber among our connections: 16 bytes for the most common case,
+ * a device with a topic of its own. */
 struct local_topic {
     uint32_t id;
-    uint16_t instance_index;
-    uint16_t reserved;
-    uint32_t subscriber_count;
-    uint32_t capacity; /* 0: the one subscriber is `only` */
+    uint8_t instance_index;
+    bool has_list;
     union {
-        struct local_subscriber only;
-        struct local_subscriber *subscribers;
+        struct local_subscriber only; /* !has_list */
+        struct local_list *list __attribute__((packed));
     };
 };
 
@@ -68,10 +67,18 @@ uint32_t holds_count(const struct conn *conn, uint32_t flag);
 /* Give everything back: LEAVE to the owner of each id. */
 void holds_drop_all(struct io *io, struct conn *conn);
 
+/* For io->topic_ids. */
+uint32_t holds_topic_hash_of(const void *owner, uint32_t ref);
+
 /* The subscriber list of a topic, or NULL: nobody of ours. It must not change while walked. */
 struct local_topic *holds_topic(struct io *io, uint16_t instance_index, uint32_t id);
 
 static inline const struct local_subscriber *local_subscribers(const struct local_topic *topic)
 {
-    return topic->capacity ? topic->subscribers : &topic->only;
+    return topic->has_list ? topic->list->subscribers : &topic->only;
+}
+
+static inline uint32_t local_subscriber_count(const struct local_topic *topic)
+{
+    return topic->has_list ? topic->list->count : 1;
 }

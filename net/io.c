@@ -33,7 +33,7 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->draining = io->stopped = false;
     io->marked_first = MARKED_NONE;
     io->now_tick = now_tick;
-    io->topic_ids = (struct table){0};
+    table_init(&io->topic_ids, holds_topic_hash_of, io);
     pool_init(&io->topics, MEM_FANOUT, sizeof(struct local_topic));
     wheel_init(&io->wheel, now_tick, timer_of, io);
     memset((void *)io->stats, 0, sizeof(io->stats));

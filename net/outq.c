@@ -99,7 +99,8 @@ uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room)
     uint32_t count = 0;
 
     must(out->in_flight_bytes == 0);
-    for (struct out_chunk *chunk = out->head; chunk && count < room; chunk = chunk->next) {
+    for (struct out_chunk *chunk = head_of(out); chunk && count < room;
+         chunk = next_of(out, chunk)) {
         uint32_t bytes_count = chunk->end - chunk->start;
 
         iovecs[count++] =
@@ -110,14 +111,22 @@ uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room)
     return count;
 }
 
+/* Take out the chunk behind @previous and free it. */
+static void unlink_after(struct outq *out, struct mem *mem, struct out_chunk *previous)
+{
+    struct out_chunk *chunk = previous->next;
+
+    previous->next = chunk->next;
+    if (chunk == previous)
+        out->tail = NULL;
+    else if (chunk == out->tail)
+        out->tail = previous;
+    chunk_free(mem, chunk);
+}
+
 static void unlink_first(struct outq *out, struct mem *mem)
 {
-    struct out_chunk *chunk = out->head;
-
-    out->head = chunk->next;
-    if (!out->head)
-        out->tail = NULL;
-    chunk_free(mem, chunk);
+    unlink_after(out, mem, out->tail);
 }
 
 void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
@@ -128,7 +137,7 @@ void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
     out->in_flight_bytes = 0;
     out->queued_bytes -= sent_bytes;
     while (sent_bytes > 0) {
-        struct out_chunk *chunk = out->head;
+        struct out_chunk *chunk = head_of(out);
         uint32_t step = min_u32(sent_bytes, chunk->end - chunk->start);
 
         chunk->start += step;
@@ -136,8 +145,8 @@ void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
         if (chunk->start == chunk->end)
             unlink_first(out, mem);
     }
-    if (out->head) /* whole chunks, or what was in them, are given to the kernel: whole frames */
-        out->head->is_cut = is_short;
+    if (out->tail) /* whole chunks, or what was in them, are given to the kernel: whole frames */
+        head_of(out)->is_cut = is_short;
 }
 
 /* What a walk over one chunk's frames found. */
@@ -195,42 +204,43 @@ static void keep_others(struct out_chunk *chunk)
     chunk->end = to;
 }
 
+static uint32_t drop_from_chunk(struct out_chunk *chunk, uint32_t bytes_wanted,
+                                uint32_t *freed_bytes)
+{
+    struct chunk_survey found = survey(chunk);
+
+    if (found.kept_bytes == 0)
+        return drop_leading(chunk, bytes_wanted, freed_bytes);
+    if (found.publish_count > 0) {
+        *freed_bytes += chunk->end - chunk->start - found.kept_bytes;
+        keep_others(chunk);
+    }
+    return found.publish_count;
+}
+
 uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_wanted,
                           uint32_t *freed_bytes)
 {
-    struct out_chunk **link = &out->head;
-    struct out_chunk *last = NULL;
+    struct out_chunk *previous = out->tail;
+    struct out_chunk *chunk = head_of(out);
     uint32_t passed_bytes = 0;
     uint32_t dropped_count = 0;
 
     *freed_bytes = 0;
-    while (*link && *freed_bytes < bytes_wanted) {
-        struct out_chunk *chunk = *link;
+    while (chunk && *freed_bytes < bytes_wanted) {
+        struct out_chunk *next = next_of(out, chunk);
         uint32_t bytes_count = chunk->end - chunk->start;
 
         /* A chunk the kernel may be reading is not touched, not even its later part; nor is one
          * that no longer begins with a frame. */
-        if (passed_bytes >= out->in_flight_bytes && !chunk->is_cut) {
-            struct chunk_survey found = survey(chunk);
-
-            if (found.kept_bytes == 0) {
-                dropped_count += drop_leading(chunk, bytes_wanted, freed_bytes);
-            } else if (found.publish_count > 0) {
-                *freed_bytes += bytes_count - found.kept_bytes;
-                dropped_count += found.publish_count;
-                keep_others(chunk);
-            }
-            if (chunk->start == chunk->end) {
-                *link = chunk->next;
-                if (out->tail == chunk)
-                    out->tail = last;
-                chunk_free(mem, chunk);
-                continue;
-            }
-        }
+        if (passed_bytes >= out->in_flight_bytes && !chunk->is_cut)
+            dropped_count += drop_from_chunk(chunk, bytes_wanted, freed_bytes);
         passed_bytes += bytes_count;
-        last = chunk;
-        link = &chunk->next;
+        if (chunk->start == chunk->end)
+            unlink_after(out, mem, previous);
+        else
+            previous = chunk;
+        chunk = next;
     }
     out->queued_bytes -= *freed_bytes;
     return dropped_count;
@@ -239,7 +249,7 @@ uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_want
 void outq_clear(struct outq *out, struct mem *mem)
 {
     must(out->in_flight_bytes == 0);
-    while (out->head)
+    while (out->tail)
         unlink_first(out, mem);
     out->queued_bytes = 0;
 }

@@ -16,11 +16,11 @@
 
 struct out_chunk {
     struct out_chunk *next; /* of the last one: the first */
-    struct msg *shared; /* the bytes are in there; NULL: they are in data[] */
-    uint32_t start;     /* first byte not yet sent */
-    uint32_t end;       /* first byte not filled */
-    uint32_t capacity;  /* of data[] */
-    bool is_cut;        /* a send ended short: start may lie inside a frame */
+    struct msg *shared;     /* the bytes are in there; NULL: they are in data[] */
+    uint32_t start;         /* first byte not yet sent */
+    uint32_t end;           /* first byte not filled */
+    uint32_t capacity;      /* of data[] */
+    bool is_cut;            /* a send ended short: start may lie inside a frame */
     uint8_t data[];
 };
 

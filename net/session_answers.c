@@ -184,9 +184,10 @@ static void on_deliver(struct io *io, const struct envelope *envelope)
         return;
     io_count(io, IO_STAT_DELIVERIES, 1);
     const struct local_subscriber *subscribers = local_subscribers(topic);
+    uint32_t subscriber_count = local_subscriber_count(topic);
 
     /* Nothing here changes the list: who is closed now gives back its holds at the turn's end. */
-    for (uint32_t i = 0; i < topic->subscriber_count; i++)
+    for (uint32_t i = 0; i < subscriber_count; i++)
         conn_send_run(io, conn_at(io, subscribers[i].slot_index), envelope->msg, envelope->count);
 }
 

@@ -193,16 +193,16 @@ static void on_unobserve(struct io *io, struct conn *conn, const struct smq_fram
 
 /* -- messages: Publish (7–11), PubFrag (17) -- */
 
-static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t destination)
+static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count,
+                     uint32_t destination)
 {
-    run->frame_count = run->frame_count ? run->frame_count : 1;
-    io_count(io, IO_STAT_MESSAGES_IN, run->frame_count);
-    conn->received_count += run->frame_count;
+    io_count(io, IO_STAT_MESSAGES_IN, frame_count);
+    conn->received_count += frame_count;
     push_to_owner(io, conn,
                   (struct envelope){.kind = ENVELOPE_PUBLISH,
                                     .id = destination,
                                     .etid = conn->etid,
-                                    .count = run->frame_count,
+                                    .count = frame_count,
                                     .msg = run});
 }
 
@@ -220,8 +220,7 @@ void session_publish_run(struct io *io, struct conn *conn, struct span run, uint
         io_count(io, IO_STAT_DROPPED_MEMORY, frame_count);
         return;
     }
-    copy->frame_count = frame_count;
-    push_run(io, conn, copy, destination);
+    push_run(io, conn, copy, frame_count, destination);
 }
 
 /* The pieces are whole: one Publish with the last piece's destination and sub-topic. */
@@ -241,7 +240,7 @@ static void publish_fragments(struct io *io, struct conn *conn, const struct smq
         smq_store_u32(run->bytes + SMQ_HEADER_BYTES + 8, last->subtopic);
         if (part->used_bytes > 0)
             memcpy(run->bytes + SMQ_PUBLISH_HEADER_BYTES, part->data, part->used_bytes);
-        push_run(io, conn, run, last->destination);
+        push_run(io, conn, run, 1, last->destination);
     }
     input_clear(io, conn, part);
 }

@@ -61,7 +61,7 @@ static enum status bufgroup_init(struct uring *uring, const struct uring_options
     size_t shared_bytes = sizeof(struct io_uring_buf) * options->buffer_count;
     size_t bytes = (size_t)options->buffer_count * options->buffer_bytes;
     void *mapped = mmap(NULL, shared_bytes + bytes, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 
     if (mapped == MAP_FAILED)
         return STATUS_SYSTEM;
