@@ -316,8 +316,8 @@ class Server:
     def admin(self, command):
         """Send one line to the admin socket; returns all it answers, as text."""
         with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(str(self.data_dir / "smqd.sock"))  # blocking: waits for room in the backlog
             admin.settimeout(HANG_S)
-            admin.connect(str(self.data_dir / "smqd.sock"))
             admin.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
 

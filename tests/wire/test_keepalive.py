@@ -102,6 +102,20 @@ class SilentTest(WireTest):
         client.expect(PING)
 
 
+class LateTimerTest(WireTest):
+    """One connection, several deadlines in turn: an earlier one must not wait for a later one."""
+
+    config = "limits { handshake_ms = 3600000 } keepalive { idle_ms = 300  answer_ms = 600 }"
+
+    def test_a_long_handshake_deadline_does_not_delay_the_first_ping(self):
+        self.connect().expect(PING)
+
+    def test_nor_the_close_when_the_ping_is_not_answered(self):
+        client = self.connect()
+        client.expect(PING)
+        client.read_all()
+
+
 class GoneTest(WireTest):
     config = "keepalive { idle_ms = 300  answer_ms = 1500 }"
 

@@ -21,8 +21,8 @@ class StatsTest(WireTest):
     def ask(self, data, shut=False):
         """Send @data to the socket; returns what it answers until it closes."""
         with socket.socket(socket.AF_UNIX) as admin:
-            admin.settimeout(HANG_S)
             admin.connect(str(self.server.data_dir / "smqd.sock"))
+            admin.settimeout(HANG_S)
             admin.sendall(data)
             if shut:
                 admin.shutdown(socket.SHUT_WR)
@@ -162,8 +162,8 @@ class StatsTest(WireTest):
         for _ in range(40):
             admin = socket.socket(socket.AF_UNIX)
             self.addCleanup(admin.close)
-            admin.settimeout(HANG_S)
             admin.connect(str(self.server.data_dir / "smqd.sock"))
+            admin.settimeout(HANG_S)
             silent.append(admin)
         self.server.stats()
         with contextlib.suppress(OSError):  # the oldest ones may have been closed for the newest
