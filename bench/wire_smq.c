@@ -33,8 +33,8 @@ static void smq_greet(struct wire *wire, struct buffer *out, const char *path)
 
 static void connect_send(const struct wire *wire, struct buffer *out)
 {
-    static const char info[] = "smqbench";
-    uint8_t *at = frame_begin(out, SMQ_CONNECT, 1 + 2 + 1 + UID_BYTES + 1 + sizeof(info) - 1);
+    /* A UID and nothing else: what an MQTT client's CONNECT says too. */
+    uint8_t *at = frame_begin(out, SMQ_CONNECT, 1 + 2 + 1 + UID_BYTES + 1);
 
     at[0] = CONNECT_VERSION;
     smq_store_u16(at + 1, RECORD_BYTES_NO_MAX);
@@ -43,7 +43,6 @@ static void connect_send(const struct wire *wire, struct buffer *out)
     smq_store_u32(at + 8, wire->run);
     smq_store_u32(at + 12, wire->client_index);
     at[4 + UID_BYTES] = 0; /* no credentials */
-    memcpy(at + 5 + UID_BYTES, info, sizeof(info) - 1);
 }
 
 /* Fill @event from a whole frame whose body has its smallest size. */

@@ -32,6 +32,7 @@ void lane_init(struct lane *lane, struct mem *mem, uint32_t slot_count, struct p
     memset(lane, 0, sizeof(*lane));
     ck_ring_init(&lane->ring, slot_count);
     lane->slots = mem_alloc_lines(mem, MEM_LANE, sizeof(struct envelope) * slot_count);
+    memset(lane->slots, 0, sizeof(struct envelope) * slot_count); /* pages now, not under load */
     lane->parker = parker;
     lane->mem = mem;
 }

@@ -13,8 +13,8 @@
 static_assert(LIMIT_CONNS_PER_IO <= 1u << 20, "a member's slot has 20 bits");
 static_assert(LIMIT_IO_ACTORS <= 1u << 12, "a member's I/O actor has 12 bits");
 
-#define FLAG_BITS      0xffffull
-#define CAPACITY_FIRST 4u
+#define FLAG_BITS           0xffffull
+#define CAPACITY_FIRST_LOG2 2u
 
 static uint64_t word_of(struct conn_handle conn)
 {
@@ -31,124 +31,172 @@ static struct conn_handle handle_of(uint64_t word)
                                 .slot_index = (uint32_t)(word >> 44)};
 }
 
+/* -- the two forms -- */
+
+static uint64_t only_of(const struct members *members)
+{
+    uint64_t word;
+
+    memcpy(&word, members->place, sizeof(word));
+    return word;
+}
+
+static void set_only(struct members *members, uint64_t word)
+{
+    memcpy(members->place, &word, sizeof(word));
+}
+
+static uint64_t *slots_of(const struct members *members)
+{
+    uint64_t *slots = NULL;
+
+    static_assert(sizeof(slots) <= sizeof(members->place), "a pointer fits where a word does");
+    memcpy(&slots, members->place, sizeof(slots));
+    return slots;
+}
+
+static uint32_t capacity_of(const struct members *members)
+{
+    return members->capacity_log2 ? 1u << members->capacity_log2 : 0;
+}
+
+/* -- slots -- */
+
 static uint32_t home_of(uint64_t key, uint32_t capacity)
 {
     return (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (capacity - 1);
 }
 
 /* The slot that holds @key, or the empty one where it would go. */
-static uint64_t *slot_of(const struct members *members, uint64_t key)
+static uint64_t *slot_of(uint64_t *slots, uint32_t capacity, uint64_t key)
 {
-    uint32_t at = home_of(key, members->capacity);
+    uint32_t at = home_of(key, capacity);
 
-    while (members->words[at] != 0 && (members->words[at] & ~FLAG_BITS) != key)
-        at = (at + 1) & (members->capacity - 1);
-    return &members->words[at];
+    while (slots[at] != 0 && (slots[at] & ~FLAG_BITS) != key)
+        at = (at + 1) & (capacity - 1);
+    return &slots[at];
 }
 
-/* Where @key is, or NULL. */
-static uint64_t *find(const struct members *members, uint64_t key)
+/* The word of @key, 0 when it is not in. *@slot: where it lies; NULL in the one-member form. */
+static uint64_t find(const struct members *members, uint64_t key, uint64_t **slot)
 {
-    if (members->capacity == 0) {
-        uint64_t *only = (uint64_t *)(uintptr_t)&members->only;
-        return members->count == 1 && (*only & ~FLAG_BITS) == key ? only : NULL;
+    *slot = NULL;
+    if (members->capacity_log2 == 0) {
+        uint64_t only = members->count ? only_of(members) : 0;
+        return (only & ~FLAG_BITS) == key ? only : 0;
     }
-    uint64_t *slot = slot_of(members, key);
-    return *slot ? slot : NULL;
+    *slot = slot_of(slots_of(members), capacity_of(members), key);
+    return **slot;
 }
 
-static bool resize(struct members *members, struct mem *mem, uint32_t capacity)
+static void set_word(struct members *members, uint64_t *slot, uint64_t word)
 {
-    struct members old = *members;
-    uint64_t *words = mem_alloc_zero(mem, MEM_MEMBER, sizeof(*words) * capacity);
+    if (slot)
+        *slot = word;
+    else
+        set_only(members, word);
+}
 
-    if (!words)
+static bool resize(struct members *members, struct mem *mem, uint32_t capacity_log2)
+{
+    uint32_t capacity = 1u << capacity_log2;
+    uint32_t old_capacity = capacity_of(members);
+    uint64_t *slots = mem_alloc_zero(mem, MEM_MEMBER, sizeof(*slots) * capacity);
+
+    if (!slots)
         return false;
-    members->words = words;
-    members->capacity = capacity;
-    if (old.capacity == 0 && old.count == 1)
-        *slot_of(members, old.only & ~FLAG_BITS) = old.only;
-    for (uint32_t i = 0; i < old.capacity; i++)
-        if (old.words[i])
-            *slot_of(members, old.words[i] & ~FLAG_BITS) = old.words[i];
-    if (old.capacity > 0)
-        mem_free(mem, MEM_MEMBER, old.words, sizeof(*old.words) * old.capacity);
+    if (old_capacity == 0 && members->count == 1) {
+        uint64_t only = only_of(members);
+        *slot_of(slots, capacity, only & ~FLAG_BITS) = only;
+    }
+    uint64_t *old = old_capacity ? slots_of(members) : NULL;
+    for (uint32_t i = 0; i < old_capacity; i++)
+        if (old[i])
+            *slot_of(slots, capacity, old[i] & ~FLAG_BITS) = old[i];
+    mem_free(mem, MEM_MEMBER, old, sizeof(*old) * old_capacity);
+    memcpy(members->place, &slots, sizeof(slots));
+    members->capacity_log2 = capacity_log2 & 31u;
     return true;
 }
+
+/* -- the set -- */
 
 enum members_result members_add(struct members *members, struct mem *mem, struct conn_handle conn,
                                 uint32_t flags)
 {
     uint64_t key = word_of(conn);
-    uint64_t *slot = find(members, key);
+    uint32_t capacity = capacity_of(members);
+    uint64_t *slot;
+    uint64_t word = find(members, key, &slot);
 
-    if (slot) {
-        bool same = (*slot & flags) == flags;
-        *slot |= flags;
-        return same ? MEMBERS_SAME : MEMBERS_CHANGED;
+    if (word) {
+        set_word(members, slot, word | flags);
+        return (word & flags) == flags ? MEMBERS_SAME : MEMBERS_CHANGED;
     }
-    if (members->count == 0 && members->capacity == 0) {
-        members->only = key | flags;
+    if (members->count == 0 && capacity == 0) {
+        set_only(members, key | flags);
         members->count = 1;
         return MEMBERS_ADDED;
     }
-    if (members->count + 1 > members->capacity - members->capacity / 4 &&
-        !resize(members, mem, members->capacity ? members->capacity * 2 : CAPACITY_FIRST))
+    if (members->count + 1u > capacity - capacity / 4 &&
+        !resize(members, mem, capacity ? members->capacity_log2 + 1u : CAPACITY_FIRST_LOG2))
         return MEMBERS_NO_MEMORY;
-    *slot_of(members, key) = key | flags;
+    *slot_of(slots_of(members), capacity_of(members), key) = key | flags;
     members->count++;
     return MEMBERS_ADDED;
 }
 
 bool members_find(const struct members *members, struct conn_handle conn, uint32_t *flags)
 {
-    uint64_t *slot = find(members, word_of(conn));
+    uint64_t *slot;
+    uint64_t word = find(members, word_of(conn), &slot);
 
-    *flags = slot ? (uint32_t)(*slot & FLAG_BITS) : 0;
-    return slot != NULL;
+    *flags = (uint32_t)(word & FLAG_BITS);
+    return word != 0;
 }
 
 void members_clear(struct members *members, struct conn_handle conn, uint32_t flags)
 {
-    uint64_t *slot = find(members, word_of(conn));
+    uint64_t *slot;
+    uint64_t word = find(members, word_of(conn), &slot);
 
-    must(slot);
-    *slot &= ~(uint64_t)flags;
+    must(word);
+    set_word(members, slot, word & ~(uint64_t)flags);
 }
 
 /* Close the hole at @hole by shifting back those that probed past it. */
-static void shift_back(struct members *members, uint32_t hole)
+static void shift_back(uint64_t *slots, uint32_t capacity, uint32_t hole)
 {
-    uint32_t mask = members->capacity - 1;
+    uint32_t mask = capacity - 1;
 
-    for (uint32_t at = (hole + 1) & mask; members->words[at] != 0; at = (at + 1) & mask) {
-        uint32_t home = home_of(members->words[at] & ~FLAG_BITS, members->capacity);
+    for (uint32_t at = (hole + 1) & mask; slots[at] != 0; at = (at + 1) & mask) {
+        uint32_t home = home_of(slots[at] & ~FLAG_BITS, capacity);
 
         if (((at - home) & mask) >= ((at - hole) & mask)) {
-            members->words[hole] = members->words[at];
+            slots[hole] = slots[at];
             hole = at;
         }
     }
-    members->words[hole] = 0;
+    slots[hole] = 0;
 }
 
 bool members_remove(struct members *members, struct mem *mem, struct conn_handle conn,
                     uint32_t *flags)
 {
-    uint64_t *slot = find(members, word_of(conn));
+    uint64_t *slot;
+    uint64_t word = find(members, word_of(conn), &slot);
+    uint32_t capacity = capacity_of(members);
 
-    *flags = slot ? (uint32_t)(*slot & FLAG_BITS) : 0;
-    if (!slot)
+    *flags = (uint32_t)(word & FLAG_BITS);
+    if (!word)
         return false;
     members->count--;
-    if (members->capacity == 0)
-        members->only = 0;
-    else if (members->count == 0)
+    if (members->count == 0)
         members_deinit(members, mem);
     else {
-        shift_back(members, (uint32_t)(slot - members->words));
-        if (members->capacity > 16 && members->count < members->capacity / 8)
-            (void)resize(members, mem, members->capacity / 4); /* no memory: stays large */
+        shift_back(slots_of(members), capacity, (uint32_t)(slot - slots_of(members)));
+        if (capacity > 16 && members->count < capacity / 8)
+            (void)resize(members, mem, members->capacity_log2 - 2u); /* no memory: stays large */
     }
     return true;
 }
@@ -156,15 +204,16 @@ bool members_remove(struct members *members, struct mem *mem, struct conn_handle
 bool members_next(const struct members *members, uint32_t *cursor, struct conn_handle *conn,
                   uint32_t *flags)
 {
+    uint32_t capacity = capacity_of(members);
     uint64_t word = 0;
 
-    if (members->capacity == 0) {
+    if (capacity == 0) {
         if (*cursor == 0 && members->count == 1)
-            word = members->only;
+            word = only_of(members);
         *cursor = 1;
     }
-    while (word == 0 && *cursor < members->capacity)
-        word = members->words[(*cursor)++];
+    while (word == 0 && *cursor < capacity)
+        word = slots_of(members)[(*cursor)++];
     if (word == 0)
         return false;
     *conn = handle_of(word);
@@ -174,7 +223,7 @@ bool members_next(const struct members *members, uint32_t *cursor, struct conn_h
 
 void members_deinit(struct members *members, struct mem *mem)
 {
-    if (members->capacity > 0)
-        mem_free(mem, MEM_MEMBER, members->words, sizeof(uint64_t) * members->capacity);
+    if (members->capacity_log2 > 0)
+        mem_free(mem, MEM_MEMBER, slots_of(members), sizeof(uint64_t) * capacity_of(members));
     memset(members, 0, sizeof(*members));
 }

@@ -12,12 +12,10 @@
 #define MEMBER_SUBSCRIBED 0x1u /* otherwise only given the number */
 
 struct members {
-    union {
-        uint64_t only;   /* capacity 0: the one member, or 0 */
-        uint64_t *words; /* capacity > 0: 0 is an empty slot */
-    };
-    uint32_t count;
-    uint32_t capacity; /* slots: 0 or a power of two */
+    uint32_t place[2]; /* one member: its word; more: a pointer to slots of 8 bytes. In halves, so
+                        * that the struct needs 12 bytes and no padding where it is embedded */
+    uint32_t count : 27;
+    uint32_t capacity_log2 : 5; /* 0: no slots, at most one member */
 };
 
 enum members_result { MEMBERS_ADDED, MEMBERS_CHANGED, MEMBERS_SAME, MEMBERS_NO_MEMORY };

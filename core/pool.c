@@ -10,8 +10,8 @@ static size_t chunk_bytes(const struct pool *pool)
 
 void pool_init(struct pool *pool, enum mem_kind kind, size_t object_bytes)
 {
-    must(object_bytes > 0 && object_bytes % 8 == 0);
-    *pool = (struct pool){.kind = kind, .object_bytes = (uint32_t)object_bytes};
+    must(object_bytes > 0);
+    *pool = (struct pool){.kind = kind, .object_bytes = (uint32_t)(object_bytes + 7) & ~7u};
 }
 
 void pool_deinit(struct pool *pool, struct mem *mem)

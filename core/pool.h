@@ -21,7 +21,7 @@ struct pool {
     uint32_t chunk_count;    /* entries ever used; some may be NULL */
     uint32_t first_room;     /* no chunk before this one has room */
     uint32_t used_count;
-    uint32_t object_bytes; /* a multiple of 8 */
+    uint32_t object_bytes; /* rounded up to a multiple of 8 */
     enum mem_kind kind;
 };
 

@@ -73,7 +73,7 @@ static void tell_observers(struct shard *shard, struct observable of, uint32_t s
 
 static void tell_topic_changed(struct shard *shard, struct topic *topic)
 {
-    tell_observers(shard, observable_topic(topic), topic->subscriber_count, 0);
+    tell_observers(shard, observable_topic(topic), topic_subscriber_count(topic), 0);
 }
 
 /* The client behind an ETID is gone, or replaced: Change 0, and the observations end. */
@@ -115,7 +115,7 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
         return;
     }
     if (entity.topic)
-        reply.count = entity.topic->subscriber_count;
+        reply.count = topic_subscriber_count(entity.topic);
     else
         reply.flags |= ENVELOPE_SILENT; /* an ETID says nothing until it goes */
 
@@ -452,7 +452,7 @@ static void on_publish(struct shard *shard, const struct envelope *envelope)
 
     count(shard, SHARD_STAT_RUNS, 1);
     count(shard, SHARD_STAT_MESSAGES, envelope->count);
-    if (entity.topic && entity.topic->subscriber_count > 0) {
+    if (entity.topic && topic_subscriber_count(entity.topic) > 0) {
         publish_to_topic(shard, entity.topic, envelope);
         return;
     }

@@ -149,6 +149,7 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
     if (!topic_set_name(shard, topic, name))
         goto undo_pool;
     topic->instance_index = (uint8_t)instance;
+    topic->only_io_index = TOPIC_NO_SUBSCRIBER;
     topic->id = id ? id : draw_id(shard, instance);
     topic->flags = id ? TOPIC_PINNED : 0;
     if (table_insert(&at->topic_names, &shard->mem, (uint32_t)hash, index) != STATUS_OK)
@@ -189,7 +190,7 @@ void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
 {
     if (topic->holders.count > 0 || topic->flags & (ENTITY_OBSERVED | TOPIC_PINNED))
         return;
-    must(topic->subscriber_count == 0);
+    must(topic_subscriber_count(topic) == 0);
 
     struct shard_instance *at = instance_at(shard, topic->instance_index);
     uint32_t index = topic_index(shard, topic);
@@ -203,54 +204,63 @@ void topic_forget_if_unheld(struct shard *shard, struct topic *topic)
     counter_add(&shard->stats[SHARD_STAT_TOPICS], (uint64_t)-1);
 }
 
+uint32_t topic_subscriber_count(const struct topic *topic)
+{
+    if (topic->spread)
+        return topic->spread->subscriber_count;
+    return topic->only_io_index != TOPIC_NO_SUBSCRIBER;
+}
+
 uint64_t topic_io_mask(const struct topic *topic)
 {
     if (topic->spread)
         return topic->spread->io_mask;
-    return topic->subscriber_count > 0 ? 1ull << topic->only_io_index : 0;
+    return topic->only_io_index != TOPIC_NO_SUBSCRIBER ? 1ull << topic->only_io_index : 0;
 }
 
-/* From the second subscriber on there is something to spread. */
-static bool need_spread(struct shard *shard, struct topic *topic)
+static bool spread_make(struct shard *shard, struct topic *topic)
 {
-    if (topic->spread || topic->subscriber_count == 0)
-        return true;
-    must(topic->subscriber_count == 1);
-    topic->spread = mem_alloc_zero(&shard->mem, MEM_TOPIC, spread_bytes(shard));
-    if (!topic->spread)
+    struct topic_spread *spread = mem_alloc_zero(&shard->mem, MEM_TOPIC, spread_bytes(shard));
+
+    if (!spread)
         return false;
-    topic->spread->io_mask = 1ull << topic->only_io_index;
-    topic->spread->io_counts[topic->only_io_index] = 1;
+    spread->subscriber_count = 1;
+    spread->io_mask = 1ull << topic->only_io_index;
+    spread->io_counts[topic->only_io_index] = 1;
+    topic->spread = spread;
     return true;
 }
 
 bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index)
 {
-    if (!need_spread(shard, topic))
-        return false;
-    if (topic->spread) {
-        topic->spread->io_counts[io_index]++;
-        topic->spread->io_mask |= 1ull << io_index;
-    } else {
+    if (topic_subscriber_count(topic) == 0) {
         topic->only_io_index = (uint8_t)io_index;
+        return true;
     }
-    topic->subscriber_count++;
+    if (!topic->spread && !spread_make(shard, topic))
+        return false;
+    topic->spread->subscriber_count++;
+    topic->spread->io_counts[io_index]++;
+    topic->spread->io_mask |= 1ull << io_index;
     return true;
 }
 
 void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index)
 {
-    must(topic->subscriber_count > 0);
-    topic->subscriber_count--;
-    if (!topic->spread) {
+    struct topic_spread *spread = topic->spread;
+
+    if (!spread) {
         must(topic->only_io_index == io_index);
+        topic->only_io_index = TOPIC_NO_SUBSCRIBER;
         return;
     }
-    must(topic->spread->io_counts[io_index] > 0);
-    if (--topic->spread->io_counts[io_index] == 0)
-        topic->spread->io_mask &= ~(1ull << io_index);
-    if (topic->subscriber_count == 0)
-        spread_free(shard, topic);
+    must(spread->io_counts[io_index] > 0);
+    if (--spread->io_counts[io_index] == 0)
+        spread->io_mask &= ~(1ull << io_index);
+    if (--spread->subscriber_count > 0)
+        return;
+    spread_free(shard, topic);
+    topic->only_io_index = TOPIC_NO_SUBSCRIBER;
 }
 
 /* -- observers -- */

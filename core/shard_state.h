@@ -22,25 +22,26 @@ struct watch {
 
 /* How a topic with several subscribers is spread over the I/O actors. */
 struct topic_spread {
+    uint32_t subscriber_count;
     uint64_t io_mask;     /* I/O actors with at least one subscriber */
     uint32_t io_counts[]; /* [io_count] */
 };
 
 #define TOPIC_NAME_BYTES_INLINE 20u
+#define TOPIC_NO_SUBSCRIBER     0xffu
 
-/* 56 bytes: what a device with a topic of its own costs a shard, beside the client. */
+/* 48 bytes: what a device with a topic of its own costs a shard, beside the client. */
 struct topic {
     uint32_t id;
-    uint32_t subscriber_count;
     uint8_t instance_index;
     uint8_t flags; /* TOPIC_PINNED, ENTITY_OBSERVED */
     uint8_t name_bytes_count;
-    uint8_t only_io_index;                 /* one subscriber: whose it is */
-    uint8_t name[TOPIC_NAME_BYTES_INLINE]; /* the name; a long one: the pointer to it */
-    struct topic_spread *spread;           /* NULL up to one subscriber */
-    struct members holders; /* who was given the number; MEMBER_SUBSCRIBED: and listens */
+    uint8_t only_io_index; /* without spread: whose the one subscriber is, or TOPIC_NO_SUBSCRIBER */
+    uint8_t name[TOPIC_NAME_BYTES_INLINE]; /* the name; of a long one, the pointer to it */
+    struct members holders;      /* who was given the number; MEMBER_SUBSCRIBED: and listens */
+    struct topic_spread *spread; /* NULL up to one subscriber */
 };
-static_assert(sizeof(struct topic) <= 56, "see limits in bench/results: bytes per idle subscriber");
+static_assert(sizeof(struct topic) <= 48, "see limits in bench/results: bytes per idle subscriber");
 
 struct client {
     uint32_t id;
@@ -72,6 +73,8 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
 void topic_forget_if_unheld(struct shard *shard, struct topic *topic);
 
 struct span topic_name(const struct topic *topic);
+
+uint32_t topic_subscriber_count(const struct topic *topic);
 
 /* The I/O actors with subscribers, one bit each. */
 uint64_t topic_io_mask(const struct topic *topic);

@@ -3,42 +3,43 @@
 
 #define SLOTS_MIN 8u
 
-static uint32_t slot_count(const struct table *table)
-{
-    return table->slots ? table->mask + 1 : 0;
-}
-
 static uint32_t slot_of(uint32_t hash, uint32_t ref)
 {
-    return (hash & ~TABLE_REFS_MAX) | (ref + 1);
+    return hash << 24 | (ref + 1);
 }
 
 static uint32_t home_of(const struct table *table, uint32_t at)
 {
     uint32_t ref = (table->slots[at] & TABLE_REFS_MAX) - 1;
 
-    return table->hash_of(table->owner, ref) & table->mask;
+    return table_home(table, table->hash_of(table->owner, ref));
+}
+
+/* Slots from @from forward to @to. */
+static uint32_t distance(const struct table *table, uint32_t from, uint32_t to)
+{
+    return to >= from ? to - from : to + table->capacity - from;
 }
 
 static void put(struct table *table, uint32_t hash, uint32_t slot)
 {
-    uint32_t at = hash & table->mask;
+    uint32_t at = table_home(table, hash);
 
     while (table->slots[at] != 0)
-        at = (at + 1) & table->mask;
+        at = table_after(table, at);
     table->slots[at] = slot;
 }
 
 static enum status resize(struct table *table, struct mem *mem, uint32_t new_count)
 {
     uint32_t *old = table->slots;
-    uint32_t old_count = slot_count(table);
+    uint32_t old_count = table->capacity;
     uint32_t *slots = mem_alloc_zero(mem, MEM_TABLE, sizeof(*slots) * new_count);
 
     if (!slots)
         return STATUS_NO_MEMORY;
     table->slots = slots;
-    table->mask = new_count - 1;
+    table->capacity = new_count;
     for (uint32_t i = 0; i < old_count; i++)
         if (old[i] != 0)
             put(table, table->hash_of(table->owner, (old[i] & TABLE_REFS_MAX) - 1), old[i]);
@@ -54,18 +55,19 @@ void table_init(struct table *table, uint32_t (*hash_of)(const void *owner, uint
 
 void table_deinit(struct table *table, struct mem *mem)
 {
-    mem_free(mem, MEM_TABLE, table->slots, sizeof(*table->slots) * slot_count(table));
+    mem_free(mem, MEM_TABLE, table->slots, sizeof(*table->slots) * table->capacity);
     table_init(table, table->hash_of, table->owner);
 }
 
 enum status table_insert(struct table *table, struct mem *mem, uint32_t hash, uint32_t ref)
 {
-    uint32_t capacity = slot_count(table);
+    uint32_t capacity = table->capacity;
 
     if (ref >= TABLE_REFS_MAX)
         return STATUS_NO_MEMORY;
     if (table->count + 1 > capacity - capacity / 8) {
-        enum status status = resize(table, mem, capacity ? capacity * 2 : SLOTS_MIN);
+        enum status status =
+            resize(table, mem, capacity < 64 ? capacity * 2 + SLOTS_MIN : capacity + capacity / 3);
 
         if (status != STATUS_OK)
             return status;
@@ -77,16 +79,16 @@ enum status table_insert(struct table *table, struct mem *mem, uint32_t hash, ui
 
 void table_remove(struct table *table, struct mem *mem, uint32_t hash, uint32_t ref)
 {
-    uint32_t hole = hash & table->mask;
+    uint32_t hole = table_home(table, hash);
 
     while (table->slots[hole] != slot_of(hash, ref)) {
         must(table->slots[hole] != 0); /* it must be there */
-        hole = (hole + 1) & table->mask;
+        hole = table_after(table, hole);
     }
     /* Shift back whoever would no longer be found past the hole. */
-    for (uint32_t at = (hole + 1) & table->mask; table->slots[at] != 0;
-         at = (at + 1) & table->mask) {
-        if (((at - home_of(table, at)) & table->mask) >= ((at - hole) & table->mask)) {
+    for (uint32_t at = table_after(table, hole); table->slots[at] != 0;
+         at = table_after(table, at)) {
+        if (distance(table, home_of(table, at), at) >= distance(table, hole, at)) {
             table->slots[hole] = table->slots[at];
             hole = at;
         }
@@ -95,6 +97,6 @@ void table_remove(struct table *table, struct mem *mem, uint32_t hash, uint32_t 
     table->count--;
     if (table->count == 0)
         table_deinit(table, mem);
-    else if (slot_count(table) > 64 && table->count < slot_count(table) / 8)
-        (void)resize(table, mem, slot_count(table) / 4); /* no memory: it stays large, and works */
+    else if (table->capacity > 64 && table->count < table->capacity / 4)
+        (void)resize(table, mem, table->capacity / 2); /* no memory: it stays large, and works */
 }

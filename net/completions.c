@@ -18,7 +18,6 @@
 #include "core/msg.h"
 #include "net/session.h"
 
-#define QUIET_TICKS   (1000u / WHEEL_TICK_MS)
 #define SCRATCH_COUNT 128u
 
 struct send_scratch {
@@ -170,14 +169,6 @@ static void flush(struct reactor *reactor, struct conn *conn)
 
 /* -- the end of a turn -- */
 
-static void retime(struct io *io, struct conn *conn, uint32_t deadline_tick)
-{
-    if (conn->flags & CONN_TIMED)
-        wheel_remove(&io->wheel, conn->slot_index);
-    conn->flags |= CONN_TIMED;
-    wheel_add(&io->wheel, conn->slot_index, deadline_tick);
-}
-
 static void listen_to(struct reactor *reactor, struct conn *conn)
 {
     if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF))
@@ -190,7 +181,7 @@ static void attend_leaving(struct reactor *reactor, struct conn *conn)
 
     if (!(conn->flags & CONN_RELEASED)) {
         session_release(io, conn);
-        retime(io, conn, session_deadline(io, conn));
+        session_retime(io, conn);
     }
     flush(reactor, conn);
     listen_to(reactor, conn);
@@ -336,7 +327,8 @@ static void on_poll(struct reactor *reactor, struct conn *conn)
     if (conn->state == CONN_CLOSING)
         return;
     arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
-    retime(&reactor->io, conn, reactor->io.now_tick + QUIET_TICKS);
+    conn->last_input_tick = reactor->io.now_tick;
+    session_retime(&reactor->io, conn);
 }
 
 static void on_recv_data(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)

@@ -122,7 +122,8 @@ struct conn {
 
     /* -- the rest -- */
     uint16_t held_count;
-    uint16_t pending_count; /* requests for holds that the shards have not answered yet */
+    uint16_t pending_count;    /* requests for holds that the shards have not answered yet */
+    uint16_t record_bytes_max; /* of a version-2 Connect; 0: no limit */
     union {
         struct held only_held;             /* held_capacity_log2 0: what it holds */
         struct held *held;                 /* else: that many */
@@ -135,9 +136,8 @@ struct conn {
     uint8_t held_capacity_log2;
     uint8_t listener_index;
     uint8_t peer_ip[16]; /* IPv4 as ::ffff:a.b.c.d */
-    uint16_t record_bytes_max;
 };
-static_assert(sizeof(struct conn) <= 136, "the largest part of an idle connection");
+static_assert(sizeof(struct conn) <= 128, "the largest part of an idle connection");
 
 const char *conn_state_name(enum conn_state state);
 const char *close_reason_name(enum close_reason reason);

@@ -61,6 +61,9 @@ bool holds_maybe(const struct conn *conn, uint32_t id);
 /* Was @conn given the topic number @id? */
 bool holds_topic_number(const struct conn *conn, uint32_t id);
 
+/* Does @conn subscribe to @id? */
+bool holds_subscription(const struct conn *conn, uint32_t id);
+
 /* How many ids @conn holds with @flag. O(held); asked once per request, not per message. */
 uint32_t holds_count(const struct conn *conn, uint32_t flag);
 

@@ -18,8 +18,6 @@
 #include "net/completions.h"
 #include "net/session.h"
 
-/* Without input for this long, a multishot receive is traded for a poll: 600 bytes of kernel. */
-#define QUIET_TICKS        (1000u / WHEEL_TICK_MS)
 #define SQE_COUNT          1024u
 #define CQE_COUNT          8192u
 #define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
@@ -122,19 +120,9 @@ static void expire_timers(struct reactor *reactor)
             continue; /* began to leave just now: the end of the turn sets its new deadline */
         if (conn->state == CONN_CLOSING)
             continue;
-        uint32_t next_tick = session_deadline(io, conn);
-        if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV)) {
-            uint32_t quiet_tick = conn->last_input_tick + QUIET_TICKS;
-
-            if ((int32_t)(io->now_tick - quiet_tick) >= 0)
-                reactor_demote(reactor, conn);
-            else if ((int32_t)(next_tick - quiet_tick) > 0)
-                next_tick = quiet_tick;
-        }
-        if ((int32_t)(next_tick - io->now_tick) <= 0)
-            next_tick = io->now_tick + 1; /* not twice in one turn: what was begun must go out */
-        conn->flags |= CONN_TIMED;
-        wheel_add(&io->wheel, slot_index, next_tick);
+        if (session_is_quiet(io, conn))
+            reactor_demote(reactor, conn);
+        session_retime(io, conn);
     }
 }
 

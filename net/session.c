@@ -14,6 +14,9 @@
 #include "net/holds.h"
 #include "net/session_parts.h"
 
+/* Without input for this long, a multishot receive is traded for a poll: 600 bytes of kernel. */
+#define QUIET_TICKS (1000u / WHEEL_TICK_MS)
+
 /* After our goodbye: the time for the peer to close its side. */
 #define LINGER_TICKS (2000u / WHEEL_TICK_MS)
 
@@ -102,9 +105,7 @@ void session_protocol_error(struct io *io, struct conn *conn, const char *reason
 void session_open(struct io *io, struct conn *conn)
 {
     must(conn->state == CONN_HTTP);
-    must(!(conn->flags & CONN_TIMED));
-    conn->flags |= CONN_TIMED;
-    wheel_add(&io->wheel, conn->slot_index, session_deadline(io, conn));
+    session_retime(io, conn);
 }
 
 static void refuse_http(struct io *io, struct conn *conn, int code)
@@ -348,6 +349,28 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
         break;
     }
     return io->now_tick + WHEEL_SLOTS;
+}
+
+void session_retime(struct io *io, struct conn *conn)
+{
+    if (conn->flags & CONN_TIMED)
+        wheel_remove(&io->wheel, conn->slot_index);
+    uint32_t tick = session_deadline(io, conn);
+    uint32_t quiet_tick = conn->last_input_tick + QUIET_TICKS;
+
+    /* Due now is due next tick: what one deadline began must go out before the next one acts. */
+    if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) && (int32_t)(tick - quiet_tick) > 0)
+        tick = quiet_tick;
+    if ((int32_t)(tick - io->now_tick) <= 0)
+        tick = io->now_tick + 1;
+    conn->flags |= CONN_TIMED;
+    wheel_add(&io->wheel, conn->slot_index, tick);
+}
+
+bool session_is_quiet(const struct io *io, const struct conn *conn)
+{
+    return conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) &&
+           (int32_t)(io->now_tick - conn->last_input_tick - QUIET_TICKS) >= 0;
 }
 
 static void end_handshake(struct io *io, struct conn *conn)

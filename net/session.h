@@ -23,6 +23,12 @@ void session_envelope(struct io *io, struct envelope *envelope);
 
 /* When this connection's next deadline is, in ticks; and what happens when it has come. */
 uint32_t session_deadline(const struct io *io, const struct conn *conn);
+
+/* Set the timer to the next thing that may be due: the deadline, or being quiet for long enough
+ * that the reactor trades its receive for a poll (session_is_quiet). */
+void session_retime(struct io *io, struct conn *conn);
+bool session_is_quiet(const struct io *io, const struct conn *conn);
+
 void session_on_deadline(struct io *io, struct conn *conn);
 
 /* Give back what the connection holds: its ids, its ETID, its quota, its memory. Once; the end of

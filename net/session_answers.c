@@ -52,6 +52,7 @@ static void on_connected(struct io *io, const struct envelope *envelope)
     session_send(io, conn, SMQ_CONNACK, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
     log_event(LOG_LEVEL_DEBUG, "conn.live", "uid=%.*s etid=%u", conn->identity->bytes[0],
               (const char *)conn->identity->bytes + 1, conn->etid);
+    session_retime(io, conn); /* the handshake's deadline no longer counts */
     session_resume(io, conn);
 }
 
@@ -98,6 +99,14 @@ static bool take_hold(struct io *io, struct conn *conn, const struct envelope *e
     return false;
 }
 
+/* The shard answers that conn had it before. But when we have just refused that very hold, our
+ * giving it back is still on its way there, and this request was one step ahead of it. */
+static bool still_holds(const struct conn *conn, const struct envelope *envelope)
+{
+    return envelope->kind == ENVELOPE_SUBSCRIBED ? holds_subscription(conn, envelope->id)
+                                                 : holds_topic_number(conn, envelope->id);
+}
+
 /* SUBSCRIBED and CREATED: a hold, or a refusal. */
 static void on_hold(struct io *io, const struct envelope *envelope)
 {
@@ -112,7 +121,9 @@ static void on_hold(struct io *io, const struct envelope *envelope)
         return;
     }
     take_answer(conn);
-    if (is_new && !take_hold(io, conn, envelope))
+    bool granted = envelope->status == SMQ_ACK_OK &&
+                   (is_new ? take_hold(io, conn, envelope) : still_holds(conn, envelope));
+    if (!granted)
         session_send_ack(io, conn, ack, SMQ_ACK_DENIED, 0, name);
     else
         session_send_ack(io, conn, ack, (enum smq_ack_status)envelope->status, envelope->id, name);

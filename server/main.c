@@ -100,6 +100,7 @@ static void set_up_malloc(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024);
     (void)mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+    (void)mallopt(M_TOP_PAD, 16 * 1024);
 }
 
 int main(int argc, char **argv)
