@@ -265,6 +265,13 @@ bool holds_topic_number(const struct conn *conn, uint32_t id)
     return held && held->flags & HELD_TOPIC;
 }
 
+bool holds_subscription(const struct conn *conn, uint32_t id)
+{
+    const struct held *held = held_find(conn, id);
+
+    return held && held->flags & HELD_SUBSCRIBED;
+}
+
 bool holds_maybe(const struct conn *conn, uint32_t id)
 {
     return conn->pending_count > 0 || held_find(conn, id) != NULL;

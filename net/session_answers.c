@@ -123,10 +123,11 @@ static void on_hold(struct io *io, const struct envelope *envelope)
     take_answer(conn);
     bool granted = envelope->status == SMQ_ACK_OK &&
                    (is_new ? take_hold(io, conn, envelope) : still_holds(conn, envelope));
-    if (!granted)
-        session_send_ack(io, conn, ack, SMQ_ACK_DENIED, 0, name);
+
+    if (granted)
+        session_send_ack(io, conn, ack, SMQ_ACK_OK, envelope->id, name);
     else
-        session_send_ack(io, conn, ack, (enum smq_ack_status)envelope->status, envelope->id, name);
+        session_send_ack(io, conn, ack, SMQ_ACK_DENIED, 0, name);
 }
 
 static void on_subcreated(struct io *io, const struct envelope *envelope)
