@@ -6,7 +6,7 @@ Connack 2), is counted, and gives way again when there is room (§6).
 import contextlib
 
 from smqwire import (
-    WireTest, change, connect_frame, create, createack, createsub, createsuback, disconnect, http_head,
+    Server, WireTest, change, connect_frame, create, createack, createsub, createsuback, disconnect, http_head,
     observe, publish, pubfrag, raw_frame, suback, subscribe, unobserve, unsubscribe, wire,
 )
 
@@ -460,6 +460,37 @@ class MemoryTest(LimitTest):
         for client in clients:
             client.close()
         self.wait_until(lambda: len(self.flood_with_pieces(1)) == 1, "memory is given back")
+
+
+class FootprintTest(LimitTest):
+    """What the process takes of the machine, where no sanitizer stands between."""
+
+    def setUp(self):
+        super().setUp()
+        if self.server.sanitized:
+            self.skipTest("a sanitizer's memory is its own")
+
+    def test_an_idle_broker_is_small(self):
+        with Server() as idle:
+            self.assertLess(idle.rss_bytes(), 6 << 20)
+
+    def test_memory_is_given_back_after_a_storm(self):
+        """The second storm needs what the first one left: nothing grows from storm to storm."""
+        peaks = []
+        for _ in range(4):
+            clients = self.connect_many(1000)
+            for client in clients:
+                client.send(subscribe(self.topic()), pubfrag(0, client.etid, bytes(20_000)))
+            for client in clients:
+                client.expect_type(wire.SMQ_SUBACK)
+                client.expect_nothing()
+            peaks.append(self.server.rss_bytes())
+            for client in clients:
+                client.close()
+            self.wait_until(lambda: self.server.counter("io.open") == 0, "the storm is over")
+        self.assertGreater(peaks[0], 20 << 20, "the storm was one")
+        self.assertLess(max(peaks), peaks[0] + (4 << 20))
+        self.wait_until(lambda: self.server.rss_bytes() < 10 << 20, "20 MB of pieces are given back")
 
 
 class ExactTest(LimitTest):
