@@ -9,6 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 # a finding, not a remark
+
 seconds=${1:-60}
 shift || true
 NINJA_TARGETS=fuzz-drivers CC=clang scripts/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
