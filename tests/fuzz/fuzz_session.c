@@ -377,6 +377,8 @@ static void configure(void)
     broker.inline_shards = shape & 2;
     broker.shard_count = broker.inline_shards ? broker.io_count : 1 + shape / 4u % 3;
     limits->slow_consumer = (enum slow_consumer)(shape / 16u % 3);
+    if (shape & 64)
+        broker.config.lane_slot_count = 4; /* always full: everything goes through the spill */
     if (sizes & 1)
         limits->queue_bytes_max = 4096;
     if (sizes & 2)
