@@ -72,8 +72,11 @@ void *pool_get(struct pool *pool, struct mem *mem, uint32_t *index)
     uint32_t chunk_index;
     struct pool_chunk *chunk = chunk_with_room(pool, mem, &chunk_index);
 
-    if (!chunk)
+    if (!chunk) {
+        if (pool->used_count == 0) /* the directory may have been made for this chunk */
+            pool_deinit(pool, mem);
         return NULL;
+    }
     uint32_t slot = (uint32_t)__builtin_ctzll(~chunk->used_mask);
     void *object = chunk->objects + (size_t)slot * pool->object_bytes;
 
