@@ -85,9 +85,9 @@ struct envelope {
     uint8_t flags;           /* ENVELOPE_* above */
     uint8_t from;            /* mesh index of the sender; set by port_push */
     uint16_t instance_index; /* which broker instance: the namespace of all ids below */
-    uint16_t reserved;
-    uint32_t id;   /* TID, ETID or STID the envelope is about */
-    uint32_t etid; /* the publisher */
+    uint16_t grant;          /* of a NEW hold: its number, echoed by who gives it back; else 0 */
+    uint32_t id;             /* TID, ETID or STID the envelope is about */
+    uint32_t etid;           /* the publisher */
     struct conn_handle conn;
     struct msg *msg;
     uint64_t hash;  /* of a name or UID */

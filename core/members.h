@@ -9,7 +9,9 @@
 #include "core/envelope.h"
 #include "core/mem.h"
 
-#define MEMBER_SUBSCRIBED 0x1u /* otherwise only given the number */
+#define MEMBER_SUBSCRIBED  0x1u /* otherwise only given the number */
+#define MEMBER_GRANT_SHIFT 1u   /* the other flag bits of a holder: the number of its last grant */
+#define MEMBER_GRANT_MAX   0x7fffu
 
 struct members {
     uint32_t place[2]; /* one member: its word; more: a pointer to slots of 8 bytes. In halves, so

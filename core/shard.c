@@ -255,6 +255,21 @@ static struct topic *resolve(struct shard *shard, const struct envelope *envelop
     return NULL;
 }
 
+/* The number of a new grant, as member flags. An I/O actor that must give a hold back (no memory, a
+ * limit) names it: it may be too late, the client has left the topic meanwhile and been granted it
+ * again, and that newer hold must stay. */
+static uint32_t next_grant(struct shard *shard)
+{
+    shard->last_grant = (uint16_t)(shard->last_grant % MEMBER_GRANT_MAX + 1);
+    return (uint32_t)shard->last_grant << MEMBER_GRANT_SHIFT;
+}
+
+/* Is the hold with these member flags the one that @envelope is about? */
+static bool is_of_grant(uint32_t flags, const struct envelope *envelope)
+{
+    return envelope->grant == 0 || envelope->grant == flags >> MEMBER_GRANT_SHIFT;
+}
+
 static void on_create(struct shard *shard, const struct envelope *envelope)
 {
     enum shard_stat why;
@@ -270,8 +285,8 @@ static void on_create(struct shard *shard, const struct envelope *envelope)
         deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_TOPIC_LIMIT);
         return;
     }
-    if (!held &&
-        members_add(&topic->holders, &shard->mem, envelope->conn, 0) == MEMBERS_NO_MEMORY) {
+    if (!held && members_add(&topic->holders, &shard->mem, envelope->conn, next_grant(shard)) ==
+                     MEMBERS_NO_MEMORY) {
         topic_forget_if_unheld(shard, topic);
         deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_NO_MEMORY);
         return;
@@ -279,6 +294,7 @@ static void on_create(struct shard *shard, const struct envelope *envelope)
     answer(shard, envelope,
            (struct envelope){.kind = ENVELOPE_CREATED,
                              .flags = held ? 0 : ENVELOPE_NEW,
+                             .grant = held ? 0 : shard->last_grant,
                              .id = topic->id,
                              .msg = envelope->msg});
 }
@@ -302,9 +318,14 @@ static void give_subscription_quota(struct shard *shard, uint16_t instance)
 /* Make @conn a subscriber. Quotas have been taken. False: over the memory limit. */
 static bool subscribe(struct shard *shard, struct topic *topic, struct conn_handle conn)
 {
+    uint32_t flags;
+
     if (!topic_count_in(shard, topic, conn.io_index))
         return false;
-    if (members_add(&topic->holders, &shard->mem, conn, MEMBER_SUBSCRIBED) != MEMBERS_NO_MEMORY)
+    if (members_find(&topic->holders, conn, &flags))
+        members_clear(&topic->holders, conn, flags);
+    if (members_add(&topic->holders, &shard->mem, conn, MEMBER_SUBSCRIBED | next_grant(shard)) !=
+        MEMBERS_NO_MEMORY)
         return true;
     topic_count_out(shard, topic, conn.io_index);
     return false;
@@ -346,6 +367,7 @@ static void on_subscribe(struct shard *shard, const struct envelope *envelope)
     answer(shard, envelope,
            (struct envelope){.kind = ENVELOPE_SUBSCRIBED,
                              .flags = subscribed ? 0 : ENVELOPE_NEW,
+                             .grant = subscribed ? 0 : shard->last_grant,
                              .id = topic->id,
                              .msg = envelope->msg});
 }
@@ -366,7 +388,7 @@ static void on_unsubscribe(struct shard *shard, const struct envelope *envelope)
 
     count_given_back(shard, envelope, SHARD_STAT_TOPIC_LIMIT);
     if (!topic || !members_find(&topic->holders, envelope->conn, &flags) ||
-        !(flags & MEMBER_SUBSCRIBED))
+        !(flags & MEMBER_SUBSCRIBED) || !is_of_grant(flags, envelope))
         return;
     members_clear(&topic->holders, envelope->conn, MEMBER_SUBSCRIBED);
     end_subscription(shard, topic, envelope->conn);
@@ -385,9 +407,11 @@ static void release(struct shard *shard, struct topic *topic, struct conn_handle
 static void on_release(struct shard *shard, const struct envelope *envelope)
 {
     struct topic *topic = entity_by_id(shard, envelope->instance_index, envelope->id).topic;
+    uint32_t flags;
 
     count_given_back(shard, envelope, SHARD_STAT_TOPIC_LIMIT);
-    if (topic)
+    if (topic && members_find(&topic->holders, envelope->conn, &flags) &&
+        is_of_grant(flags, envelope))
         release(shard, topic, envelope->conn);
 }
 
@@ -643,6 +667,7 @@ enum status shard_init(struct shard *shard, const struct shard_options *options)
     shard->quotas = options->quotas;
     shard->shard_index = options->shard_index;
     shard->port = &options->mesh->ports[mesh_shard_index(options->mesh, options->shard_index)];
+    shard->last_grant = 0;
     shard->stopped = false;
     shard->name_key = options->name_key;
     shard->random = (struct random_ids){.key = options->random_key};

@@ -66,7 +66,8 @@ struct shard {
     struct port *port;
     struct quotas *quotas;
     uint32_t shard_index;
-    bool stopped; /* a STOP has come: nothing more will be asked of us */
+    uint16_t last_grant; /* 1 … MEMBER_GRANT_MAX, and around */
+    bool stopped;        /* a STOP has come: nothing more will be asked of us */
 
     struct siphash_key name_key; /* the same for all actors: decides who owns a name */
     struct random_ids random;

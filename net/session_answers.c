@@ -20,6 +20,7 @@ static void reply(struct io *io, const struct envelope *envelope, enum envelope_
               (struct envelope){.kind = (uint8_t)kind,
                                 .flags = flags,
                                 .instance_index = envelope->instance_index,
+                                .grant = envelope->grant,
                                 .id = envelope->id,
                                 .conn = envelope->conn});
 }
