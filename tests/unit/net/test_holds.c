@@ -187,6 +187,7 @@ Test(holds, may_hold_what_is_still_asked_for)
     conns[0]->pending_count = 1;
     cr_assert(holds_maybe(conns[0], 1));
     conns[0]->pending_count = 0;
+    little_stop(&broker);
 }
 
 Test(holds, keeps_the_instances_apart)
@@ -213,6 +214,7 @@ Test(holds, owns_nothing_when_nothing_is_held)
         cr_assert_eq(atomic_load(&io->mem.kind_bytes[MEM_HELD]), 0);
         cr_assert_eq(atomic_load(&io->mem.kind_bytes[MEM_FANOUT]), 0);
     }
+    little_stop(&broker);
 }
 
 Test(holds, agrees_with_a_table_of_flags)
