@@ -50,16 +50,39 @@ def parse_arguments():
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="test_FILE.py only (default: all files)")
-    parser.add_argument("-k", metavar="WORD", help="only tests whose file, class or name holds WORD")
-    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count(), metavar="N",
-                        help="files at a time (default: one per core, here %(default)s)")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run all N times (default: 1)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                        help="give every server this setting")
-    parser.add_argument("--shapes", default="", metavar="IO+ROUTER[,...]",
-                        help=f"run once per thread shape: {', '.join(SHAPES)}, or all (default: the server's own)")
-    parser.add_argument("-v", "--verbose", action="store_true", help="name each test with its time, slowest last")
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="test_FILE.py only (default: all files)"
+    )
+    parser.add_argument(
+        "-k", metavar="WORD", help="only tests whose file, class or name holds WORD"
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=os.cpu_count(),
+        metavar="N",
+        help="files at a time (default: one per core, here %(default)s)",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="run all N times (default: 1)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="give every server this setting",
+    )
+    parser.add_argument(
+        "--shapes",
+        default="",
+        metavar="IO+ROUTER[,...]",
+        help=f"run once per thread shape: {', '.join(SHAPES)}, or all (default: the server's own)",
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="name each test with its time, slowest last"
+    )
     parser.add_argument("--list", action="store_true", help="list the tests and stop")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -95,7 +118,9 @@ def flatten(suite):
 def load(name, word):
     sys.path.insert(0, str(HERE))
     tests = flatten(unittest.defaultTestLoader.loadTestsFromName(name))
-    return unittest.TestSuite(test for test in tests if not word or word.lower() in test.id().lower())
+    return unittest.TestSuite(
+        test for test in tests if not word or word.lower() in test.id().lower()
+    )
 
 
 def run_child(name, word):
@@ -106,14 +131,20 @@ def run_child(name, word):
         suite.run(result)
     # unittest keeps a failure per subtest and per class fixture as well; each is shown.
     failures = [(str(test), text) for test, text in result.failures + result.errors]
-    failed_ids = {getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors}
-    print(json.dumps({
-        "passed": len(set(result.seconds) - failed_ids) - len(result.skipped),
-        "skipped": [f"{test}: {why}" for test, why in result.skipped],
-        "failed": len(failed_ids),
-        "failures": failures,
-        "seconds": result.seconds,
-    }))
+    failed_ids = {
+        getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors
+    }
+    print(
+        json.dumps(
+            {
+                "passed": len(set(result.seconds) - failed_ids) - len(result.skipped),
+                "skipped": [f"{test}: {why}" for test, why in result.skipped],
+                "failed": len(failed_ids),
+                "failures": failures,
+                "seconds": result.seconds,
+            }
+        )
+    )
 
 
 # ---- The parent ---------------------------------------------------------------------------------
@@ -127,7 +158,10 @@ def run_file(name, word, settings):
     child = subprocess.run(
         [sys.executable, __file__, "--child", name, *(["-k", word] if word else [])],
         env={**os.environ, "SMQD_ARGS": shlex.join(arguments)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
     )
     try:
         return json.loads(child.stdout.splitlines()[-1])
@@ -149,8 +183,12 @@ def shapes_of(text):
 def report(name, shape, outcome, verbose):
     where = f"{name} [{shape}]" if shape else name
     seconds = sum(outcome["seconds"].values())
-    print(f"{'ok  ' if not outcome['failed'] else 'FAIL'} {where:32} {outcome['passed']:4} passed"
-          + (f", {outcome['failed']} failed" if outcome["failed"] else "") + f"  {seconds:6.1f} s", flush=True)
+    print(
+        f"{'ok  ' if not outcome['failed'] else 'FAIL'} {where:32} {outcome['passed']:4} passed"
+        + (f", {outcome['failed']} failed" if outcome["failed"] else "")
+        + f"  {seconds:6.1f} s",
+        flush=True,
+    )
     if verbose:
         for test, took in sorted(outcome["seconds"].items(), key=lambda item: item[1]):
             print(f"       {took:6.2f} s  {test}")
@@ -167,7 +205,9 @@ def show_failures(failures, shape):
         shown[name] += 1
         if shown[name] <= SUBTESTS_SHOWN:
             print(f"\n==== {test}" + (f" [{shape}]" if shape else ""))
-            print("\n".join("     " + line for line in text.rstrip().splitlines()), "\n", flush=True)
+            print(
+                "\n".join("     " + line for line in text.rstrip().splitlines()), "\n", flush=True
+            )
     for name, count in shown.items():
         if count > SUBTESTS_SHOWN:
             print(f"==== {name}): {count - SUBTESTS_SHOWN} more like these\n")
@@ -191,7 +231,9 @@ def main():
 
     smqd = pathlib.Path(os.environ.setdefault("SMQD", str(TOP / "build" / "smqd")))
     if not os.access(smqd, os.X_OK):
-        raise SystemExit(f"run.py: {smqd} is not there; build it (make build) or name one with SMQD=")
+        raise SystemExit(
+            f"run.py: {smqd} is not there; build it (make build) or name one with SMQD="
+        )
 
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:

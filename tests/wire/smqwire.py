@@ -44,7 +44,8 @@ import threading
 import time
 import unittest
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
+from smqframes import *  # the tests' words: publish(), subscribe(), PING, wire ...
+
 SMQD = os.environ.get("SMQD", str(TOP / "build" / "smqd"))
 SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
@@ -67,162 +68,10 @@ GAUGES = (  # what the broker holds for its clients: back to the start's when al
     "memory.consumers_bytes.incomplete frames",
     "memory.consumers_bytes.output queues",
 )
-PATH = "/smq.lsp"  # what the default config serves
 
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer: detected"
 )
-
-
-# ---- The protocol's numbers: read from the header that the server is built with ----------------
-
-
-class _Wire:
-    """The constants of client/smq_wire.h, under their C names (test_numbers.py pins the values)."""
-
-    def __init__(self):
-        text = (TOP / "client" / "smq_wire.h").read_text()
-        for name, value in re.findall(r"#define (SMQ_\w+)\s+(\w+?)u?\s", text):
-            if re.fullmatch(r"0x[0-9A-Fa-f]+|\d+", value):
-                setattr(self, name, int(value, 0))
-        for name, value in re.findall(r"(SMQ_(?:CONNACK|ACK)_\w+) = (\d+)", text):
-            setattr(self, name, int(value))
-        self.packets = {}  # name: (type, smallest body in bytes, who sends it)
-        for name, value, body_bytes_min, sender in re.findall(
-            r"\bX\((\w+), (\d+), (\d+), SMQ_FROM_(\w+)\)", text
-        ):
-            setattr(self, "SMQ_" + name, int(value))
-            self.packets[name] = (int(value), int(body_bytes_min), sender)
-        self.names = {value: name for name, (value, _, _) in self.packets.items()}
-
-
-wire = _Wire()
-
-
-# ---- Frames ------------------------------------------------------------------------------------
-
-
-class Frame(collections.namedtuple("Frame", "type body")):
-    """One SMQ frame, without its length. Compares by value; prints so that a person can read it."""
-
-    __slots__ = ()
-
-    def __bytes__(self):
-        return raw_frame(self.type, self.body)
-
-    def u32(self, offset):
-        return struct.unpack_from("!I", self.body, offset)[0]
-
-    def __repr__(self):
-        body = self.body
-        name = wire.names.get(self.type, f"type {self.type}").capitalize()
-        fields = []
-        if name in ("Publish", "Pubfrag") and len(body) >= 12:
-            fields = [f"{k}={v:#x}" for k, v in zip(("to", "from", "sub"), struct.unpack_from("!III", body))]
-            body = body[12:]
-        elif name == "Change" and len(body) == 8:
-            fields, body = ["id={:#x} count={}".format(*struct.unpack("!II", body))], b""
-        elif name in ("Connack", "Suback", "Createack", "Createsuback", "Init") and len(body) >= 5:
-            word = "version={} seed={:#x}" if name == "Init" else "code={} id={:#x}"
-            fields, body = [word.format(*struct.unpack_from("!BI", body))], body[5:]
-        elif name in ("Unsubscribe", "Observe", "Unobserve") and len(body) == 4:
-            fields, body = [f"id={struct.unpack('!I', body)[0]:#x}"], b""
-        if body:
-            fields.append(repr(body) if len(body) <= 48 else f"{body[:40]!r}+{len(body) - 40} bytes")
-        return f"{name}({' '.join(fields)})"
-
-
-def raw_frame(frame_type, body=b"", length=None):
-    """The bytes of a frame; @length lies about its size when given."""
-    if length is None:
-        length = wire.SMQ_HEADER_BYTES + len(body)
-    return struct.pack("!HB", length, frame_type) + body
-
-
-def as_bytes(text):
-    return text.encode() if isinstance(text, str) else bytes(text)
-
-
-def connect_frame(uid, credentials=b"", info=b"", version=1, max_record=0):
-    body = bytes([version])
-    if version == 2:
-        body += struct.pack("!H", max_record)
-    for part in (as_bytes(uid), as_bytes(credentials)):
-        body += bytes([len(part)]) + part
-    return Frame(wire.SMQ_CONNECT, body + as_bytes(info))
-
-
-def publish(destination, publisher, payload=b"", stid=0):
-    return Frame(wire.SMQ_PUBLISH, struct.pack("!III", destination, publisher, stid) + as_bytes(payload))
-
-
-def pubfrag(destination, publisher, payload=b"", stid=0):
-    return Frame(wire.SMQ_PUBFRAG, publish(destination, publisher, payload, stid).body)
-
-
-def change(of, count):
-    return Frame(wire.SMQ_CHANGE, struct.pack("!II", of, count))
-
-
-def ack(frame_type, status, number, name):
-    return Frame(frame_type, struct.pack("!BI", status, number) + as_bytes(name))
-
-
-def suback(tid, name, status=0):
-    return ack(wire.SMQ_SUBACK, status, tid, name)
-
-
-def createack(tid, name, status=0):
-    return ack(wire.SMQ_CREATEACK, status, tid, name)
-
-
-def createsuback(stid, name, status=0):
-    return ack(wire.SMQ_CREATESUBACK, status, stid, name)
-
-
-def named(frame_type, name):
-    return Frame(frame_type, as_bytes(name))
-
-
-def subscribe(name):
-    return named(wire.SMQ_SUBSCRIBE, name)
-
-
-def create(name):
-    return named(wire.SMQ_CREATE, name)
-
-
-def createsub(name):
-    return named(wire.SMQ_CREATESUB, name)
-
-
-def numbered(frame_type, number):
-    return Frame(frame_type, struct.pack("!I", number))
-
-
-def unsubscribe(tid):
-    return numbered(wire.SMQ_UNSUBSCRIBE, tid)
-
-
-def observe(number):
-    return numbered(wire.SMQ_OBSERVE, number)
-
-
-def unobserve(number):
-    return numbered(wire.SMQ_UNOBSERVE, number)
-
-
-def disconnect(reason=b""):
-    return Frame(wire.SMQ_DISCONNECT, as_bytes(reason))
-
-
-PING = Frame(wire.SMQ_PING, b"")
-PONG = Frame(wire.SMQ_PONG, b"")
-
-
-def http_head(path=PATH, version="1.0", headers=("SimpleMQ: 1",), method="GET", newline="\r\n"):
-    lines = [f"{method} {path} HTTP/{version}", "Host: localhost", *headers, "", ""]
-    return newline.join(lines).encode("latin-1")
 
 
 # ---- The server --------------------------------------------------------------------------------
@@ -241,6 +90,7 @@ class Server:
     def __init__(self, config=None, args=(), env=None):
         self.config, self.args, self.env = config, list(args), dict(env or {})
         self.process = None
+        self.told_to_stop = False  # a second signal would cut the drain short
         self.listeners = []  # (host, port) as the ready line names them
         self.directory = self.data_dir = None
         self._log_shown_bytes = 0
@@ -261,8 +111,13 @@ class Server:
         self.data_dir.mkdir()
         with open(self.directory / "log", "wb") as log:
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log,
-                env={**os.environ, **self.env}, text=True, errors="replace",
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, **self.env},
+                text=True,
+                errors="replace",
             )
         try:
             self._wait_ready()
@@ -316,7 +171,9 @@ class Server:
     def admin(self, command):
         """Send one line to the admin socket; returns all it answers, as text."""
         with socket.socket(socket.AF_UNIX) as admin:
-            admin.connect(str(self.data_dir / "smqd.sock"))  # blocking: waits for room in the backlog
+            admin.connect(
+                str(self.data_dir / "smqd.sock")
+            )  # blocking: waits for room in the backlog
             admin.settimeout(HANG_S)
             admin.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
@@ -352,9 +209,12 @@ class Server:
     @property
     def sanitized(self):
         """Is this a sanitizer build? Such a one keeps freed memory, and is slow."""
-        return any(word in pathlib.Path(SMQD).read_bytes() for word in (b"__asan_init", b"__tsan_init"))
+        return any(
+            word in pathlib.Path(SMQD).read_bytes() for word in (b"__asan_init", b"__tsan_init")
+        )
 
     def signal(self, number):
+        self.told_to_stop = self.told_to_stop or number in (signal.SIGTERM, signal.SIGINT)
         self.process.send_signal(number)
 
     def wait(self):
@@ -367,10 +227,13 @@ class Server:
             raise AssertionError("smqd did not end\n" + self.log()) from None
 
     def stop(self, exit_code=0):
-        """End it with SIGTERM; it must leave with @exit_code and without a sanitizer's report."""
+        """
+        End it, with SIGTERM unless it was told before.
+        It must leave with @exit_code and without a sanitizer's report.
+        """
         if self.process is None:
             return
-        if self.process.poll() is None:
+        if self.process.poll() is None and not self.told_to_stop:
             self.signal(signal.SIGTERM)
         try:
             code, log = self.wait(), self.log()
@@ -399,7 +262,9 @@ def _number_at(stats, path):
     here = stats
     for word in path.split("."):
         if not isinstance(here, dict) or word not in here:
-            raise AssertionError(f"the statistics have no {path!r}; there is {json.dumps(here, indent=1)}")
+            raise AssertionError(
+                f"the statistics have no {path!r}; there is {json.dumps(here, indent=1)}"
+            )
         here = here[word]
     return here
 
@@ -428,7 +293,9 @@ class Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address)
         self.label, self.etid, self.uid, self.seed = label, None, None, None
-        self.answers_pings = False  # True: the server's Pings are answered, and not shown to the test
+        self.answers_pings = (
+            False  # True: the server's Pings are answered, and not shown to the test
+        )
         self.buffer = bytearray()
         self.transcript = collections.deque(maxlen=TRANSCRIPT_COUNT)
 
@@ -463,14 +330,18 @@ class Client:
     def read_bytes(self, count):
         while len(self.buffer) < count:
             if not self._fill():
-                raise self.failure(f"closed; wanted {count} bytes, have {bytes(self.buffer[:80])!r}", Closed)
+                raise self.failure(
+                    f"closed; wanted {count} bytes, have {bytes(self.buffer[:80])!r}", Closed
+                )
         data, self.buffer = bytes(self.buffer[:count]), self.buffer[count:]
         return data
 
     def read_until(self, mark):
         while mark not in self.buffer:
             if not self._fill():
-                raise self.failure(f"closed before {mark!r}; have {bytes(self.buffer[:80])!r}", Closed)
+                raise self.failure(
+                    f"closed before {mark!r}; have {bytes(self.buffer[:80])!r}", Closed
+                )
         return self.read_bytes(self.buffer.index(mark) + len(mark))
 
     def read_all(self):
@@ -515,7 +386,9 @@ class Client:
             try:
                 got = self.read_frame()
             except Closed:
-                raise self.failure(f"wanted {wanted!r}, but the connection was closed", Closed) from None
+                raise self.failure(
+                    f"wanted {wanted!r}, but the connection was closed", Closed
+                ) from None
             if got != wanted:
                 raise self.failure(f"wanted {wanted!r}\n   got {got!r}")
 
@@ -525,7 +398,8 @@ class Client:
         wanted = collections.Counter(frames)
         if got != wanted:
             raise self.failure(
-                f"missing {list((wanted - got).elements())!r}\n  extra {list((got - wanted).elements())!r}"
+                f"missing {list((wanted - got).elements())!r}\n"
+                f"  extra {list((got - wanted).elements())!r}"
             )
 
     def expect_type(self, frame_type):
@@ -555,7 +429,9 @@ class Client:
     def expect_disconnect(self, reason=None):
         """A Disconnect with @reason (None: any, but not an empty one), then the close."""
         frame = self.expect_type(wire.SMQ_DISCONNECT)
-        if (reason is None and not frame.body) or (reason is not None and frame.body != as_bytes(reason)):
+        if (reason is None and not frame.body) or (
+            reason is not None and frame.body != as_bytes(reason)
+        ):
             raise self.failure(f"wanted a Disconnect with {reason or 'a reason'!r}, got {frame!r}")
         self.expect_closed()
 
@@ -563,7 +439,9 @@ class Client:
         """A Connack with @code, ETID 0 and a reason, then the close."""
         frame = self.expect_type(wire.SMQ_CONNACK)
         if len(frame.body) < 6 or frame.body[0] != code or frame.u32(1) != 0:
-            raise self.failure(f"wanted a Connack with code {code}, ETID 0 and a reason, got {frame!r}")
+            raise self.failure(
+                f"wanted a Connack with code {code}, ETID 0 and a reason, got {frame!r}"
+            )
         self.expect_closed()
 
     # -- conversations: each checks the answer --
@@ -595,7 +473,10 @@ class Client:
         self.send(question)
         answer = self.read_frame()
         wanted = ack(answer_type, wire.SMQ_ACK_OK, 0, question.body)
-        if answer.type != answer_type or answer.body[:1] + answer.body[5:] != wanted.body[:1] + wanted.body[5:]:
+        if (
+            answer.type != answer_type
+            or answer.body[:1] + answer.body[5:] != wanted.body[:1] + wanted.body[5:]
+        ):
             raise self.failure(f"asked {question!r}\n   got {answer!r}")
         if answer.u32(1) in (0, wire.SMQ_ID_SERVER):
             raise self.failure(f"a reserved number was given out: {answer!r}")
@@ -689,7 +570,10 @@ class WireTest(unittest.TestCase):
         for bucket, count in zip((result.failures, result.errors), before):
             if len(bucket) > count:
                 test, text = bucket[-1]
-                bucket[-1] = (test, text + "--- the server's log meanwhile:\n" + folded(self._new_log()))
+                bucket[-1] = (
+                    test,
+                    text + "--- the server's log meanwhile:\n" + folded(self._new_log()),
+                )
         return result
 
     def _new_log(self):
@@ -719,7 +603,9 @@ class WireTest(unittest.TestCase):
         client.read_init()
         return client
 
-    def connect(self, uid=None, path=PATH, credentials=b"", info=b"", version=1, max_record=0, **options):
+    def connect(
+        self, uid=None, path=PATH, credentials=b"", info=b"", version=1, max_record=0, **options
+    ):
         client = self.bootstrap(path, **options)
         client.uid = as_bytes(uid) if uid is not None else self.new_uid()
         client.send(connect_frame(client.uid, credentials, info, version, max_record))
@@ -759,7 +645,9 @@ class WireTest(unittest.TestCase):
 
     def assert_counts(self, path, amount, since=0):
         """The counter at @path reaches @since + @amount, and no more."""
-        self.wait_until(lambda: self.server.counter(path) >= since + amount, f"{path} grows by {amount}")
+        self.wait_until(
+            lambda: self.server.counter(path) >= since + amount, f"{path} grows by {amount}"
+        )
         self.assertEqual(self.server.counter(path), since + amount, path)
 
 
@@ -805,7 +693,8 @@ class Pace:
     def wait_for_room(self, sent_count):
         with self.condition:
             enough = self.condition.wait_for(
-                lambda: sent_count - min(self.received) < self.ahead_count, timeout=max(60.0, HANG_S)
+                lambda: sent_count - min(self.received) < self.ahead_count,
+                timeout=max(60.0, HANG_S),
             )
         if not enough:
             raise AssertionError(f"sent {sent_count}, the receivers have {self.received}")

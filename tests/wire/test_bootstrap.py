@@ -48,7 +48,9 @@ class BootstrapTest(WireTest):
                 headers = client.read_until(b"\r\n\r\n").decode().lower().split("\r\n")
                 self.assertIn("smqbroker: true", headers)
                 for header in headers:
-                    self.assertFalse(header.startswith(("content-length", "transfer-encoding")), header)
+                    self.assertFalse(
+                        header.startswith(("content-length", "transfer-encoding")), header
+                    )
                 self.assert_connects(client)
 
     def test_the_original_clients_request_works(self):
@@ -86,7 +88,9 @@ class BootstrapTest(WireTest):
             self.assert_connects(client)
 
     def test_frames_in_the_heads_segment_are_not_lost(self):
-        client = self.speak(http_head() + bytes(connect_frame(self.new_uid())) + bytes(subscribe("a")))
+        client = self.speak(
+            http_head() + bytes(connect_frame(self.new_uid())) + bytes(subscribe("a"))
+        )
         client.read_init()
         client.read_connack()
         self.assertEqual(client.expect_type(wire.SMQ_SUBACK).body[5:], b"a")
@@ -120,7 +124,9 @@ class BootstrapTest(WireTest):
     def test_each_init_has_another_seed(self):
         seeds = {self.bootstrap().seed for _ in range(64)}
         self.assertGreater(len(seeds), 60)
-        self.assertGreater(max(seeds) - min(seeds), 1 << 24, "32 random bits spread wider than this")
+        self.assertGreater(
+            max(seeds) - min(seeds), 1 << 24, "32 random bits spread wider than this"
+        )
 
     # -- what is not a broker's client --
 
@@ -134,7 +140,15 @@ class BootstrapTest(WireTest):
         self.assert_answers(http_head(headers=("X-Note: SimpleMQ: 1",)), 404)
 
     def test_an_unknown_path_is_404(self):
-        for path in ("/", "/smq.ls", "/smq.lspx", "/SMQ.LSP", "/smq.lsp/x", "//smq.lsp", "/x/smq.lsp"):
+        for path in (
+            "/",
+            "/smq.ls",
+            "/smq.lspx",
+            "/SMQ.LSP",
+            "/smq.lsp/x",
+            "//smq.lsp",
+            "/x/smq.lsp",
+        ):
             with self.subTest(path):
                 self.assert_answers(http_head(path), 404)
 
@@ -231,7 +245,7 @@ class UnfinishedTest(WireTest):
         self.assert_ends(client)
 
     def test_sending_a_byte_now_and_then_does_not_extend_the_time(self):
-        """The deadline is for the whole handshake. A server that restarts it per byte never ends."""
+        """The deadline is for the whole handshake: restarted per byte, it would never end."""
         client = self.dial()
         client.socket.settimeout(0.05)
         for byte in http_head(headers=("X-Slow: " + "y" * 4000,)):
@@ -247,7 +261,14 @@ class UnfinishedTest(WireTest):
 
 
 class AddressTest(WireTest):
-    args = ("--listen", "tcp://127.0.0.1:0", "--listen", "tcp://[::1]:0", "--listen", "tcp://[::]:0")
+    args = (
+        "--listen",
+        "tcp://127.0.0.1:0",
+        "--listen",
+        "tcp://[::1]:0",
+        "--listen",
+        "tcp://[::]:0",
+    )
 
     def setUp(self):
         super().setUp()

@@ -2,7 +2,18 @@
 tests/wire/test_disconnect.py: leaving, in good order and in none (§4.16).
 """
 
-from smqwire import PING, PONG, WireTest, change, connect_frame, disconnect, publish, raw_frame, subscribe, wire
+from smqwire import (
+    PING,
+    PONG,
+    WireTest,
+    change,
+    connect_frame,
+    disconnect,
+    publish,
+    raw_frame,
+    subscribe,
+    wire,
+)
 
 
 class DisconnectTest(WireTest):
@@ -26,7 +37,9 @@ class DisconnectTest(WireTest):
     def test_nothing_after_a_disconnect_is_done(self):
         watcher, client = self.connect(), self.connect()
         tid = watcher.subscribe(self.topic())
-        client.send(disconnect(), publish(tid, client.etid, b"a ghost"), subscribe(self.topic()), b"\0\0\0")
+        client.send(
+            disconnect(), publish(tid, client.etid, b"a ghost"), subscribe(self.topic()), b"\0\0\0"
+        )
         client.expect_closed()
         watcher.observe(tid, 1)
         watcher.expect_nothing_about(self.topic())
@@ -43,14 +56,16 @@ class DisconnectTest(WireTest):
 
     def test_each_way_to_leave_ends_subscriptions_and_the_etid(self):
         observer = self.connect()
-        for number, leave in enumerate((
-            lambda client: client.send(disconnect()),
-            lambda client: client.shut(),
-            lambda client: client.close(),
-            lambda client: client.reset(),
-            lambda client: (client.send(bytes(subscribe("half a frame"))[:-4]), client.shut()),
-            lambda client: (client.send(raw_frame(wire.SMQ_PING)[:1]), client.reset()),
-        )):
+        for number, leave in enumerate(
+            (
+                lambda client: client.send(disconnect()),
+                lambda client: client.shut(),
+                lambda client: client.close(),
+                lambda client: client.reset(),
+                lambda client: (client.send(bytes(subscribe("half a frame"))[:-4]), client.shut()),
+                lambda client: (client.send(raw_frame(wire.SMQ_PING)[:1]), client.reset()),
+            )
+        ):
             with self.subTest(number):
                 client = self.connect()
                 tid = client.subscribe(self.topic(str(number)))

@@ -12,8 +12,23 @@ import socket
 import threading
 
 from smqwire import (
-    HANG_S, PING, PONG, WireTest, change, connect_frame, create, createsub, http_head, observe, publish, pubfrag,
-    raw_frame, subscribe, unobserve, unsubscribe, wire,
+    HANG_S,
+    PING,
+    PONG,
+    WireTest,
+    change,
+    connect_frame,
+    create,
+    createsub,
+    http_head,
+    observe,
+    publish,
+    pubfrag,
+    raw_frame,
+    subscribe,
+    unobserve,
+    unsubscribe,
+    wire,
 )
 
 
@@ -54,7 +69,10 @@ class EnemyTest(WireTest):
             half_open = []
             for i in range(2000):
                 client = self.dial()
-                client.send([b"", b"GET", http_head()[:-1], http_head(), http_head() + b"\0\x20"][i % 5] or b"G")
+                client.send(
+                    [b"", b"GET", http_head()[:-1], http_head(), http_head() + b"\0\x20"][i % 5]
+                    or b"G"
+                )
                 half_open.append(client)
             newcomer = self.connect()
             newcomer.tell(newcomer, b"served")
@@ -67,9 +85,13 @@ class EnemyTest(WireTest):
             for i in range(1500):
                 with socket.create_connection(address) as connection:
                     if i % 4:
-                        connection.sendall(http_head() + bytes(connect_frame(self.new_uid()))[: i % 40])
+                        connection.sendall(
+                            http_head() + bytes(connect_frame(self.new_uid()))[: i % 40]
+                        )
                     if i % 3 == 0:
-                        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                        connection.setsockopt(
+                            socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0"
+                        )
 
     def test_five_hundred_clients_that_vanish_at_once_are_all_gone(self):
         observer = self.connect()
@@ -105,7 +127,10 @@ class EnemyTest(WireTest):
             for way in (create, subscribe, createsub):
                 client = self.connect()
                 for start in range(0, 3000, 500):
-                    names = {f"{self.topic()}/{way.__name__}/{i}".encode() for i in range(start, start + 500)}
+                    names = {
+                        f"{self.topic()}/{way.__name__}/{i}".encode()
+                        for i in range(start, start + 500)
+                    }
                     client.send(*map(way, names))
                     acks = client.read_frames(500)
                     self.assertEqual({frame.body[5:] for frame in acks}, names)
@@ -124,13 +149,19 @@ class EnemyTest(WireTest):
         with self.good_clients_talking():
             client = self.connect()
             for _ in range(20):
-                client.send(*[publish(dice.getrandbits(32), client.etid, b"guess") for _ in range(1000)])
+                client.send(
+                    *[publish(dice.getrandbits(32), client.etid, b"guess") for _ in range(1000)]
+                )
                 client.expect_nothing()
 
     def test_ids_next_to_real_ones_reach_nobody(self):
         enemy, good = self.connect(), self.connect()
         tid = good.subscribe(self.topic())
-        near = {number ^ (1 << bit) for number in (tid, good.etid) for bit in range(32)} - {tid, good.etid, enemy.etid}
+        near = {number ^ (1 << bit) for number in (tid, good.etid) for bit in range(32)} - {
+            tid,
+            good.etid,
+            enemy.etid,
+        }
         enemy.send(*[publish(number, enemy.etid, b"near miss") for number in near])
         enemy.tell(good, b"hit")
         enemy.publish(tid, b"hit")
@@ -196,7 +227,10 @@ class EnemyTest(WireTest):
     def test_many_senders_of_one_byte_at_a_time_are_all_served(self):
         clients = self.connect_many(20)
         with self.good_clients_talking():
-            streams = [bytes(publish(client.etid, client.etid, f"slow {i}")) for i, client in enumerate(clients)]
+            streams = [
+                bytes(publish(client.etid, client.etid, f"slow {i}"))
+                for i, client in enumerate(clients)
+            ]
             for offset in range(max(map(len, streams))):
                 for client, stream in zip(clients, streams):
                     client.send(stream[offset : offset + 1])
@@ -209,12 +243,23 @@ class EnemyTest(WireTest):
             for _ in range(200):
                 enemy = self.connect()
                 with contextlib.suppress(OSError):
-                    enemy.send(*[dice.choice((
-                        lambda: publish(dice.getrandbits(32), dice.getrandbits(32), b"lie"),
-                        lambda: pubfrag(0, enemy.etid, dice.randbytes(100)),
-                        lambda: raw_frame(dice.randrange(256), dice.randbytes(dice.randrange(40))),
-                        lambda: dice.randbytes(7),
-                    ))() for _ in range(10)])
+                    enemy.send(
+                        *[
+                            dice.choice(
+                                (
+                                    lambda: publish(
+                                        dice.getrandbits(32), dice.getrandbits(32), b"lie"
+                                    ),
+                                    lambda: pubfrag(0, enemy.etid, dice.randbytes(100)),
+                                    lambda: raw_frame(
+                                        dice.randrange(256), dice.randbytes(dice.randrange(40))
+                                    ),
+                                    lambda: dice.randbytes(7),
+                                )
+                            )()
+                            for _ in range(10)
+                        ]
+                    )
                 (enemy.close, enemy.reset, enemy.shut)[dice.randrange(3)]()
 
 
@@ -230,7 +275,9 @@ class FewHandshakesTest(WireTest):
                 client = self.dial()
                 with contextlib.suppress(OSError):
                     client.send(http_head())
-            self.wait_until(self.newcomer_is_served, "a newcomer gets in when the deadlines have passed")
+            self.wait_until(
+                self.newcomer_is_served, "a newcomer gets in when the deadlines have passed"
+            )
         self.doCleanups()
         self.wait_until(self.newcomer_is_served, "a newcomer is served")
 

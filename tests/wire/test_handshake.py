@@ -9,7 +9,17 @@ import statistics
 import struct
 
 from smqwire import (
-    PING, Frame, WireTest, connect_frame, create, disconnect, http_head, publish, raw_frame, subscribe, wire,
+    PING,
+    Frame,
+    WireTest,
+    connect_frame,
+    create,
+    disconnect,
+    http_head,
+    publish,
+    raw_frame,
+    subscribe,
+    wire,
 )
 
 UID = b"device-1"
@@ -42,7 +52,9 @@ class HandshakeTest(WireTest):
     def test_version_2_is_accepted_with_any_max(self):
         for max_record in (0, 1, 256, 257, 1000, 8192, 8193, 65535):
             with self.subTest(max_record=max_record):
-                self.assert_accepted(connect_frame(self.new_uid(), version=2, max_record=max_record))
+                self.assert_accepted(
+                    connect_frame(self.new_uid(), version=2, max_record=max_record)
+                )
 
     def test_a_connack_that_accepts_is_a_zero_and_the_etid(self):
         client = self.answer_to(connect_frame(self.new_uid()))
@@ -67,7 +79,9 @@ class HandshakeTest(WireTest):
     def test_a_connect_sent_byte_by_byte_is_accepted(self):
         for version in (1, 2):
             client = self.bootstrap()
-            client.send_byte_by_byte(connect_frame(self.new_uid(), b"creds", b"info", version=version))
+            client.send_byte_by_byte(
+                connect_frame(self.new_uid(), b"creds", b"info", version=version)
+            )
             client.read_connack()
 
     def test_a_whole_conversation_in_one_segment_is_answered_in_order(self):
@@ -105,7 +119,9 @@ class HandshakeTest(WireTest):
         for length in range(wire.SMQ_UID_BYTES_MIN):
             for version in (1, 2):
                 with self.subTest(length=length, version=version):
-                    self.assert_refused(connect_frame(b"abcdef"[:length], b"creds", b"info", version=version))
+                    self.assert_refused(
+                        connect_frame(b"abcdef"[:length], b"creds", b"info", version=version)
+                    )
 
     def test_a_connect_cut_off_at_any_byte_is_refused(self):
         for version in (1, 2):
@@ -147,13 +163,18 @@ class HandshakeTest(WireTest):
     def test_a_ping_before_connect_gets_no_pong(self):
         answer = self.answer_to(PING, connect_frame(self.new_uid())).read_all()
         self.assertFalse(answer.startswith(bytes(Frame(wire.SMQ_PONG, b""))))
-        self.assertNotEqual(answer[2:4], bytes([wire.SMQ_CONNACK, 0]), "the Connect must not count any more")
+        self.assertNotEqual(
+            answer[2:4], bytes([wire.SMQ_CONNACK, 0]), "the Connect must not count any more"
+        )
 
     def test_nothing_after_a_refused_connect_is_done(self):
         watcher = self.connect()
         tid = watcher.subscribe(self.topic())
         client = self.answer_to(
-            connect_frame(b"short"), connect_frame(self.new_uid()), subscribe("x"), publish(tid, 0, b"no")
+            connect_frame(b"short"),
+            connect_frame(self.new_uid()),
+            subscribe("x"),
+            publish(tid, 0, b"no"),
         )
         client.expect_refused(wire.SMQ_CONNACK_BAD_CONNECT)
         watcher.expect_nothing_about(self.topic())
@@ -163,7 +184,9 @@ class HandshakeTest(WireTest):
         for _ in range(10):
             client = self.bootstrap()
             try:
-                client.send(connect_frame(b"short"), *[raw_frame(wire.SMQ_SUBSCRIBE, b"x" * 1000)] * 200)
+                client.send(
+                    connect_frame(b"short"), *[raw_frame(wire.SMQ_SUBSCRIBE, b"x" * 1000)] * 200
+                )
             except (BrokenPipeError, ConnectionResetError):
                 pass  # the server need not read all of it
             client.expect_refused(wire.SMQ_CONNACK_BAD_CONNECT)
@@ -185,12 +208,14 @@ class HandshakeTest(WireTest):
             (client.close if cut % 2 else client.reset)()
 
     def test_a_client_that_leaves_at_once_after_connect_is_seen_to_leave(self):
-        """Its ETID must not stay: a Publish to the topic it subscribed to reaches the others only."""
+        """A Publish to the topic it subscribed to reaches the others, and only them."""
         watcher = self.connect()
         tid = watcher.subscribe(self.topic())
         for way in ("close", "reset"):
             client = self.dial()
-            client.send(http_head(), connect_frame(self.new_uid()), subscribe(self.topic()), disconnect())
+            client.send(
+                http_head(), connect_frame(self.new_uid()), subscribe(self.topic()), disconnect()
+            )
             getattr(client, way)()
         observer = self.connect()
         observer.send(publish(tid, observer.etid, b"on"))

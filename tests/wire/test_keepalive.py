@@ -27,7 +27,9 @@ class PingTest(WireTest):
 
     def test_a_ping_between_other_frames_is_answered(self):
         client = self.connect()
-        client.send(publish(client.etid, client.etid, b"a"), PING, publish(client.etid, client.etid, b"b"))
+        client.send(
+            publish(client.etid, client.etid, b"a"), PING, publish(client.etid, client.etid, b"b")
+        )
         frames = client.read_frames(3)
         self.assertEqual(frames.count(PONG), 1)
         self.assertEqual([f.body[12:] for f in frames if f != PONG], [b"a", b"b"])
@@ -55,7 +57,7 @@ class SilentTest(WireTest):
         client.expect_nothing()
 
     def test_one_silence_is_one_ping(self):
-        """No second Ping while the first is unanswered. Another client's four show that time passes."""
+        """No second Ping while the first is unanswered; another client's four are the clock."""
         silent, clock = self.connect(), self.connect()
         silent.expect(PING)
         for _ in range(4):

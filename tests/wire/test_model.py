@@ -16,8 +16,23 @@ import os
 import random
 
 from smqwire import (
-    PING, PONG, WireTest, change, create, createack, disconnect, in_threads, numbered, observe, publish, pubfrag,
-    suback, subscribe, unobserve, unsubscribe, wire,
+    PING,
+    PONG,
+    WireTest,
+    change,
+    create,
+    createack,
+    disconnect,
+    in_threads,
+    numbered,
+    observe,
+    publish,
+    pubfrag,
+    suback,
+    subscribe,
+    unobserve,
+    unsubscribe,
+    wire,
 )
 
 STEPS_COUNT = int(os.environ.get("SMQ_WIRE_STEPS", "400"))
@@ -59,13 +74,26 @@ class World:
                 self.leave(self.peers[-1])
                 self.settle()
         except BaseException as failure:
-            raise AssertionError(f"seed {self.seed}, after {self.story[-6:]}:\n{failure}") from failure
+            raise AssertionError(
+                f"seed {self.seed}, after {self.story[-6:]}:\n{failure}"
+            ) from failure
 
     def step(self):
         steps = [self.come] * (len(self.peers) < CLIENTS_MAX)
         if self.peers:
-            steps += [self.subscribe, self.unsubscribe, self.publish, self.publish, self.publish, self.pieces,
-                      self.observe, self.unobserve, self.create, self.ping, self.nonsense] * 2
+            steps += [
+                self.subscribe,
+                self.unsubscribe,
+                self.publish,
+                self.publish,
+                self.publish,
+                self.pieces,
+                self.observe,
+                self.unobserve,
+                self.create,
+                self.ping,
+                self.nonsense,
+            ] * 2
             steps += [self.leave, self.take_over]
         step = self.dice.choice(steps)
         peer = self.dice.choice(self.peers) if self.peers else None
@@ -118,9 +146,11 @@ class World:
         if way in ("close", "reset"):
             getattr(peer.client, way)()
         else:
-            {"shut": peer.client.shut,
-             "disconnect": lambda: peer.client.send(disconnect("bye")),
-             "error": lambda: peer.client.send(b"\0\2\0")}[way]()
+            {
+                "shut": peer.client.shut,
+                "disconnect": lambda: peer.client.send(disconnect("bye")),
+                "error": lambda: peer.client.send(b"\0\2\0"),
+            }[way]()
             if way == "error":
                 peer.client.expect_type(wire.SMQ_DISCONNECT)
             peer.client.expect_closed()
@@ -185,14 +215,21 @@ class World:
 
     def publish(self, peer):
         for _ in range(self.dice.choice((1, 1, 2, 10))):
-            destination, payload, stid = self.destination(), self.payload(), self.dice.getrandbits(32)
+            destination, payload, stid = (
+                self.destination(),
+                self.payload(),
+                self.dice.getrandbits(32),
+            )
             peer.client.publish(destination, payload, stid)
             self.deliver(peer, destination, payload, stid)
 
     def pieces(self, peer):
         """One piece of a PubFrag, or the last one; others' steps come in between."""
         piece, stid = self.payload(), self.dice.getrandbits(32)
-        last = self.dice.random() < 0.5 or len(peer.pieces) + len(piece) > wire.SMQ_PAYLOAD_BYTES_MAX - 10_000
+        last = (
+            self.dice.random() < 0.5
+            or len(peer.pieces) + len(piece) > wire.SMQ_PAYLOAD_BYTES_MAX - 10_000
+        )
         destination = self.destination() if last else 0
         peer.client.send(pubfrag(destination, peer.etid, piece, stid))
         peer.pieces += piece

@@ -5,7 +5,17 @@ tests/wire/test_observe.py: Observe, Unobserve and the Changes they bring (§4.1
 import random
 
 from smqwire import (
-    WireTest, change, disconnect, in_threads, observe, publish, suback, subscribe, unobserve, unsubscribe, wire,
+    WireTest,
+    change,
+    disconnect,
+    in_threads,
+    observe,
+    publish,
+    suback,
+    subscribe,
+    unobserve,
+    unsubscribe,
+    wire,
 )
 
 
@@ -146,7 +156,9 @@ class TopicTest(WireTest):
     def test_unobserving_what_is_not_observed_is_ignored(self):
         client, other = self.connect(), self.connect()
         tid = other.subscribe(self.topic())
-        client.send(*map(unobserve, (tid, tid, 0, 1, client.etid, other.etid, 0xFFFFFFFF, 0x12345678)))
+        client.send(
+            *map(unobserve, (tid, tid, 0, 1, client.etid, other.etid, 0xFFFFFFFF, 0x12345678))
+        )
         client.expect_nothing_about(self.topic())
         client.observe(tid, 1)
 

@@ -8,7 +8,17 @@ grows to its limit because the test is not reading.
 
 import random
 
-from smqwire import Pace, WireTest, create, disconnect, in_threads, publish, subscribe, unsubscribe, wire
+from smqwire import (
+    Pace,
+    WireTest,
+    create,
+    disconnect,
+    in_threads,
+    publish,
+    subscribe,
+    unsubscribe,
+    wire,
+)
 
 MESSAGES_COUNT = 5000
 AHEAD_COUNT = 500  # a publisher is never further ahead of its slowest receiver than this
@@ -25,7 +35,9 @@ class OrderTest(WireTest):
         def send():
             for start in range(0, len(payloads), 100):
                 pace.wait_for_room(start)
-                frames = [publish(destination, publisher.etid, p) for p in payloads[start : start + 100]]
+                frames = [
+                    publish(destination, publisher.etid, p) for p in payloads[start : start + 100]
+                ]
                 data = b"".join(map(bytes, frames))
                 cuts = sorted(random.sample(range(1, len(data)), chunk)) if chunk else []
                 publisher.send_cut(data, cuts)
@@ -52,7 +64,9 @@ class OrderTest(WireTest):
 
     def test_a_row_to_oneself_arrives_in_order(self):
         client = self.connect()
-        self.run_row([str(i).encode() for i in range(MESSAGES_COUNT)], [client], client.etid, client)
+        self.run_row(
+            [str(i).encode() for i in range(MESSAGES_COUNT)], [client], client.etid, client
+        )
 
     def test_a_row_of_many_sizes_arrives_in_order(self):
         """Small ones are copied and large ones shared inside; the order must not notice."""
@@ -66,7 +80,9 @@ class OrderTest(WireTest):
         publisher, receiver = self.connect(), self.connect()
         tid = receiver.subscribe(self.topic())
         for i in range(100):
-            frames = [publish(tid, publisher.etid, f"{i} {j} ".encode() + b"x" * 65000) for j in range(4)]
+            frames = [
+                publish(tid, publisher.etid, f"{i} {j} ".encode() + b"x" * 65000) for j in range(4)
+            ]
             publisher.send(*frames)
             receiver.expect(*frames)
 
@@ -110,7 +126,9 @@ class OrderTest(WireTest):
             got = client.read_frames(sum(tid in mine for tid in to))
             for tid in mine:
                 row = [frame for frame in got if frame.u32(0) == tid]
-                self.assertEqual(row, [publish(t, publisher.etid, str(i)) for i, t in enumerate(to) if t == tid])
+                self.assertEqual(
+                    row, [publish(t, publisher.etid, str(i)) for i, t in enumerate(to) if t == tid]
+                )
 
     def test_other_requests_in_between_change_no_order(self):
         client = self.connect()
@@ -118,7 +136,9 @@ class OrderTest(WireTest):
         stream, count = [], 300
         for i in range(count):
             stream.append(publish(tid, client.etid, str(i)))
-            stream.append([create(f"{self.topic()}{i}"), subscribe(self.topic()), unsubscribe(2)][i % 3])
+            stream.append(
+                [create(f"{self.topic()}{i}"), subscribe(self.topic()), unsubscribe(2)][i % 3]
+            )
         client.send(*stream)
         frames = client.read_frames(count + count * 2 // 3)
         row = [frame for frame in frames if frame.type == wire.SMQ_PUBLISH]

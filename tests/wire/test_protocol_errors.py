@@ -11,8 +11,23 @@ import os
 import random
 
 from smqwire import (
-    PING, PONG, Frame, WireTest, change, connect_frame, create, createsub, disconnect, http_head, observe, publish,
-    pubfrag, raw_frame, subscribe, suback, unobserve, unsubscribe, wire,
+    PING,
+    PONG,
+    WireTest,
+    change,
+    connect_frame,
+    create,
+    createsub,
+    disconnect,
+    http_head,
+    observe,
+    publish,
+    pubfrag,
+    raw_frame,
+    subscribe,
+    unobserve,
+    unsubscribe,
+    wire,
 )
 
 FROM_SERVER_ONLY = [value for value, _, sender in wire.packets.values() if sender == "SERVER"]
@@ -75,16 +90,22 @@ class ProtocolErrorTest(WireTest):
     def test_the_reasons_differ(self):
         """Each tells what was wrong, so that a developer of a client need not guess."""
         reasons = set()
-        for data in (raw_frame(99), raw_frame(wire.SMQ_PING, length=2), raw_frame(wire.SMQ_PUBLISH, b"")):
+        for data in (
+            raw_frame(99),
+            raw_frame(wire.SMQ_PING, length=2),
+            raw_frame(wire.SMQ_PUBLISH, b""),
+        ):
             client = self.connect()
             client.send(data)
             reasons.add(client.expect_type(wire.SMQ_DISCONNECT).body)
         self.assertEqual(len(reasons), 3, reasons)
 
     def test_an_error_is_noticed_behind_valid_frames_and_ends_the_rest(self):
-        """What came before it is done, though its answer may not arrive any more; nothing after it."""
+        """What came before it is done, though not always answered; nothing after it is."""
         client = self.connect()
-        before, after = publish(self.tid, client.etid, b"before"), publish(self.tid, client.etid, b"after")
+        before, after = publish(self.tid, client.etid, b"before"), publish(
+            self.tid, client.etid, b"after"
+        )
         client.send(PING, before, raw_frame(99), after)
         client.expect(PONG)
         client.expect_disconnect()
@@ -158,13 +179,26 @@ class ProtocolErrorTest(WireTest):
     # -- whole conversations, cut --
 
     def conversation(self):
-        """One of each frame that asks for something, from the first byte on; no Publish: no ETID yet."""
+        """One of each frame that asks for something, from the first byte on; no ETID needed."""
         topic = self.topic("conversation")
-        return b"".join(map(bytes, (
-            http_head(), connect_frame(self.new_uid(), b"creds", b"info", version=2),
-            PING, PONG, subscribe(topic), create(topic), createsub(topic), subscribe(b""),
-            observe(0x12345678), unobserve(0x12345678), unsubscribe(0x12345678),
-        )))
+        return b"".join(
+            map(
+                bytes,
+                (
+                    http_head(),
+                    connect_frame(self.new_uid(), b"creds", b"info", version=2),
+                    PING,
+                    PONG,
+                    subscribe(topic),
+                    create(topic),
+                    createsub(topic),
+                    subscribe(b""),
+                    observe(0x12345678),
+                    unobserve(0x12345678),
+                    unsubscribe(0x12345678),
+                ),
+            )
+        )
 
     def expect_conversation(self, client):
         client.read_init()
@@ -172,8 +206,16 @@ class ProtocolErrorTest(WireTest):
         frames = client.read_frames(6)
         self.assertEqual(
             sorted(frame.type for frame in frames),
-            sorted((wire.SMQ_PONG, wire.SMQ_SUBACK, wire.SMQ_CREATEACK, wire.SMQ_CREATESUBACK,
-                    wire.SMQ_SUBACK, wire.SMQ_CHANGE)),
+            sorted(
+                (
+                    wire.SMQ_PONG,
+                    wire.SMQ_SUBACK,
+                    wire.SMQ_CREATEACK,
+                    wire.SMQ_CREATESUBACK,
+                    wire.SMQ_SUBACK,
+                    wire.SMQ_CHANGE,
+                )
+            ),
         )
         self.assertIn(change(0x12345678, 0), frames)
         client.send(disconnect("done"))
@@ -208,7 +250,9 @@ class ProtocolErrorTest(WireTest):
     def test_a_client_may_close_at_any_byte_of_a_publish(self):
         for cut in range(1, 60):
             client = self.connect()
-            data = bytes(publish(self.tid, client.etid, b"whole")) + bytes(pubfrag(0, client.etid, b"half a message"))
+            data = bytes(publish(self.tid, client.etid, b"whole")) + bytes(
+                pubfrag(0, client.etid, b"half a message")
+            )
             client.send(data[:cut])
             client.shut()
             client.read_all()

@@ -54,7 +54,9 @@ class PubFragTest(WireTest):
     def test_the_last_pieces_sub_topic_counts(self):
         etid = self.sender.etid
         self.sender.send(
-            pubfrag(0, etid, b"a", stid=1), pubfrag(0, etid, b"b", stid=2), pubfrag(self.tid, etid, b"c", stid=3)
+            pubfrag(0, etid, b"a", stid=1),
+            pubfrag(0, etid, b"b", stid=2),
+            pubfrag(self.tid, etid, b"c", stid=3),
         )
         self.expect_payload(b"abc", stid=3)
 
@@ -83,13 +85,17 @@ class PubFragTest(WireTest):
         dice = random.Random(4)
         for _ in range(30):
             payload = os.urandom(dice.randrange(PAYLOAD_BYTES_MAX + 1))
-            self.send_pieces(payload, [dice.randrange(1, 5000) for _ in range(len(payload) // 6000)])
+            self.send_pieces(
+                payload, [dice.randrange(1, 5000) for _ in range(len(payload) // 6000)]
+            )
             self.expect_payload(payload)
 
     def test_a_message_sent_byte_by_byte_arrives_whole(self):
         etid = self.sender.etid
         self.sender.send_byte_by_byte(
-            bytes(pubfrag(0, etid, b"slow")) + bytes(pubfrag(0, etid, b" and ")) + bytes(pubfrag(self.tid, etid, b"sure"))
+            bytes(pubfrag(0, etid, b"slow"))
+            + bytes(pubfrag(0, etid, b" and "))
+            + bytes(pubfrag(self.tid, etid, b"sure"))
         )
         self.expect_payload(b"slow and sure")
 
@@ -111,7 +117,10 @@ class PubFragTest(WireTest):
     def test_other_frames_may_come_between_pieces(self):
         etid = self.sender.etid
         self.sender.send(
-            pubfrag(0, etid, b"first "), publish(self.tid, etid, b"between"), PING, subscribe(self.topic("other")),
+            pubfrag(0, etid, b"first "),
+            publish(self.tid, etid, b"between"),
+            PING,
+            subscribe(self.topic("other")),
             pubfrag(self.tid, etid, b"second"),
         )
         self.expect_payload(b"between")
@@ -129,7 +138,9 @@ class PubFragTest(WireTest):
         for client in (self.sender, other):
             client.send(pubfrag(self.tid, client.etid))
             etid = str(client.etid).encode()
-            self.receiver.expect(publish(self.tid, client.etid, b"a" + etid + b"b" + etid + b"c" + etid))
+            self.receiver.expect(
+                publish(self.tid, client.etid, b"a" + etid + b"b" + etid + b"c" + etid)
+            )
 
     # -- the limit --
 

@@ -6,8 +6,43 @@ import os
 
 from smqwire import WireTest, http_head, publish, raw_frame, wire
 
-SIZES = [0, 1, 2, 63, 64, 127, 128, 240, 241, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 2047, 2048, 4080,
-         4081, 4095, 4096, 4097, 8191, 8192, 8193, 16383, 16384, 16385, 32752, 32768, 65519, 65520]
+SIZES = [
+    0,
+    1,
+    2,
+    63,
+    64,
+    127,
+    128,
+    240,
+    241,
+    255,
+    256,
+    257,
+    511,
+    512,
+    513,
+    1023,
+    1024,
+    1025,
+    2047,
+    2048,
+    4080,
+    4081,
+    4095,
+    4096,
+    4097,
+    8191,
+    8192,
+    8193,
+    16383,
+    16384,
+    16385,
+    32752,
+    32768,
+    65519,
+    65520,
+]
 
 
 class TopicTest(WireTest):
@@ -60,7 +95,9 @@ class TopicTest(WireTest):
         """All sizes in one row: each begins at another offset of the receiver's buffers."""
         publisher, receiver = self.connect(), self.connect()
         tid = receiver.subscribe(self.topic())
-        frames = [publish(tid, publisher.etid, os.urandom(size)) for size in (*SIZES, *reversed(SIZES))]
+        frames = [
+            publish(tid, publisher.etid, os.urandom(size)) for size in (*SIZES, *reversed(SIZES))
+        ]
         for frame in frames:  # one at a time may be in flight, so that no queue limit matters
             publisher.send(frame)
             receiver.expect(frame)
@@ -68,14 +105,29 @@ class TopicTest(WireTest):
     def test_every_byte_may_be_in_a_payload(self):
         publisher, receiver = self.connect(), self.connect()
         tid = receiver.subscribe(self.topic())
-        for payload in (bytes(range(256)), b"\0" * 300, b"\xff" * 300, raw_frame(wire.SMQ_DISCONNECT) * 9, http_head()):
+        for payload in (
+            bytes(range(256)),
+            b"\0" * 300,
+            b"\xff" * 300,
+            raw_frame(wire.SMQ_DISCONNECT) * 9,
+            http_head(),
+        ):
             publisher.publish(tid, payload)
             receiver.expect(publish(tid, publisher.etid, payload))
 
     def test_any_sub_topic_id_is_carried_unchanged(self):
         publisher, receiver = self.connect(), self.connect()
         tid = receiver.subscribe(self.topic())
-        for stid in (0, 1, publisher.createsub("known"), 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, tid, publisher.etid):
+        for stid in (
+            0,
+            1,
+            publisher.createsub("known"),
+            0x7FFFFFFF,
+            0x80000000,
+            0xFFFFFFFF,
+            tid,
+            publisher.etid,
+        ):
             publisher.publish(tid, b"x", stid)
             receiver.expect(publish(tid, publisher.etid, b"x", stid))
 
@@ -94,7 +146,9 @@ class TopicTest(WireTest):
         client, publisher = self.connect(), self.connect()
         tids = [client.subscribe(self.topic(str(i))) for i in range(500)]
         publisher.send(*[publish(tid, publisher.etid, str(i)) for i, tid in enumerate(tids)])
-        client.expect_any_order(*[publish(tid, publisher.etid, str(i)) for i, tid in enumerate(tids)])
+        client.expect_any_order(
+            *[publish(tid, publisher.etid, str(i)) for i, tid in enumerate(tids)]
+        )
 
     def test_a_frame_sent_byte_by_byte_arrives_whole(self):
         publisher, receiver = self.connect(), self.connect()
@@ -141,7 +195,9 @@ class ClientTest(WireTest):
         for sender in clients:
             sender.send(*[publish(to.etid, sender.etid, b"hi") for to in clients])
         for receiver in clients:
-            receiver.expect_any_order(*[publish(receiver.etid, sender.etid, b"hi") for sender in clients])
+            receiver.expect_any_order(
+                *[publish(receiver.etid, sender.etid, b"hi") for sender in clients]
+            )
             receiver.expect_nothing()
 
 

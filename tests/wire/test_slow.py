@@ -34,7 +34,7 @@ class SlowTest(WireTest):
         return publish(self.tid, self.publisher.etid, numbered_payload(number))
 
     def flood(self, count=COUNT):
-        """Publish @count messages; the healthy one gets each of them, in order, while it goes on."""
+        """Publish @count messages; the healthy one gets each of them, in order, meanwhile."""
         pace = Pace(AHEAD_COUNT)
 
         def receive_all():
@@ -61,7 +61,9 @@ class SlowTest(WireTest):
         return numbers
 
     def dropped(self):
-        return self.server.counter("io.dropped_new_total") + self.server.counter("io.dropped_old_total")
+        return self.server.counter("io.dropped_new_total") + self.server.counter(
+            "io.dropped_old_total"
+        )
 
 
 class DropNewTest(SlowTest):

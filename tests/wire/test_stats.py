@@ -8,7 +8,17 @@ import re
 import socket
 
 from smqwire import (
-    HANG_S, WireTest, change, connect_frame, http_head, in_threads, observe, publish, raw_frame, subscribe, wire,
+    HANG_S,
+    WireTest,
+    change,
+    connect_frame,
+    http_head,
+    in_threads,
+    observe,
+    publish,
+    raw_frame,
+    subscribe,
+    wire,
 )
 
 
@@ -16,7 +26,9 @@ class StatsTest(WireTest):
     def assert_grows_by(self, name, amount, action):
         since = self.server.counter(name)
         action()
-        self.wait_until(lambda: self.server.counter(name) == since + amount, f"{name} grows by {amount}")
+        self.wait_until(
+            lambda: self.server.counter(name) == since + amount, f"{name} grows by {amount}"
+        )
 
     def ask(self, data, shut=False):
         """Send @data to the socket; returns what it answers until it closes."""
@@ -51,7 +63,9 @@ class StatsTest(WireTest):
         self.assertGreaterEqual(self.server.counter("io.accepted_total"), base["io.open"] + 11)
 
     def test_topics_subscriptions_and_observations_are_counted(self):
-        self.wait_until(lambda: self.server.counter("router.topics") == 0, "earlier topics are gone")
+        self.wait_until(
+            lambda: self.server.counter("router.topics") == 0, "earlier topics are gone"
+        )
         first, second = self.connect(), self.connect()
         tids = [first.subscribe(f"{self.topic()}{i}") for i in range(5)]
         second.subscribe(f"{self.topic()}0")
@@ -61,13 +75,20 @@ class StatsTest(WireTest):
         second.observe_client(first)
         gauges = self.server.gauges()
         self.assertEqual(
-            {name: gauges[name] for name in ("router.topics", "router.subscriptions", "router.observations")},
+            {
+                name: gauges[name]
+                for name in ("router.topics", "router.subscriptions", "router.observations")
+            },
             {"router.topics": 6, "router.subscriptions": 6, "router.observations": 2},
         )
         first.close()
         second.expect_any_order(change(tids[1], 0), change(first.etid, 0))
-        self.wait_until(lambda: self.server.counter("router.subscriptions") == 1, "one subscription is left")
-        self.wait_until(lambda: self.server.counter("router.topics") == 3, "names nobody holds are forgotten")
+        self.wait_until(
+            lambda: self.server.counter("router.subscriptions") == 1, "one subscription is left"
+        )
+        self.wait_until(
+            lambda: self.server.counter("router.topics") == 3, "names nobody holds are forgotten"
+        )
 
     def test_messages_are_counted_on_both_sides(self):
         publisher, *receivers = self.connect_many(4)
@@ -80,13 +101,17 @@ class StatsTest(WireTest):
                 client.expect(*[publish(tid, publisher.etid, str(i)) for i in range(100)])
 
         self.assert_grows_by("io.messages_in_total", 100, talk)
-        self.wait_until(lambda: self.server.counter("io.messages_out_total") == since_out + 300, "300 went out")
+        self.wait_until(
+            lambda: self.server.counter("io.messages_out_total") == since_out + 300, "300 went out"
+        )
 
     def test_bytes_are_counted(self):
         client = self.connect()
         client.expect_nothing()
         head_bytes = len(bytes(publish(0, 0)))
-        self.assert_grows_by("io.bytes_in_total", head_bytes + 1000, lambda: client.tell(client, bytes(1000)))
+        self.assert_grows_by(
+            "io.bytes_in_total", head_bytes + 1000, lambda: client.tell(client, bytes(1000))
+        )
 
     def test_takeovers_are_counted(self):
         client = self.connect()
@@ -98,7 +123,9 @@ class StatsTest(WireTest):
             client.send(*data)
             client.read_all()
 
-        self.assert_grows_by("closed.PROTOCOL", 2, lambda: (closes(raw_frame(99)), closes(b"\0\0\0")))
+        self.assert_grows_by(
+            "closed.PROTOCOL", 2, lambda: (closes(raw_frame(99)), closes(b"\0\0\0"))
+        )
         self.assert_grows_by("closed.DISCONNECT", 1, lambda: closes(raw_frame(wire.SMQ_DISCONNECT)))
         self.assert_grows_by("closed.PEER", 1, lambda: self.connect().close())
 
@@ -119,7 +146,8 @@ class StatsTest(WireTest):
     def test_what_is_dropped_for_nobody_is_counted(self):
         client = self.connect()
         self.assert_grows_by(
-            "router.dropped_no_receiver_total", 3,
+            "router.dropped_no_receiver_total",
+            3,
             lambda: client.send(*[publish(0x12345678, client.etid)] * 3, observe(0x12345678)),
         )
 
@@ -134,8 +162,17 @@ class StatsTest(WireTest):
             self.assertRegex(text, rf"\b({client.etid}|{client.etid:x}|{client.etid:08x})\b")
 
     def test_a_uid_of_any_bytes_is_listed_as_valid_json(self):
-        uids = [b'"quoted"\\', b"\0\1\2\3\4\5\6", b"\xff\xfe\x80\x81\xc3\x28", "ünïcödé".encode(), b"</script>",
-                b"line\nfeed", b"\xf0\x9f\x98\x80smile", b"\xed\xa0\x80lone", b"u" * 255]
+        uids = [
+            b'"quoted"\\',
+            b"\0\1\2\3\4\5\6",
+            b"\xff\xfe\x80\x81\xc3\x28",
+            "ünïcödé".encode(),
+            b"</script>",
+            b"line\nfeed",
+            b"\xf0\x9f\x98\x80smile",
+            b"\xed\xa0\x80lone",
+            b"u" * 255,
+        ]
         clients = [self.connect(uid, info=uid) for uid in uids]
         self.assertTrue(json.loads(self.server.admin("peers")))
         for client in clients:
@@ -149,8 +186,17 @@ class StatsTest(WireTest):
         self.assertIn("peers", answer)
 
     def test_odd_questions_are_answered_or_closed_and_block_nobody(self):
-        for data in (b"", b"\n", b"\0\0\0\n", b"stats" * 10_000, b"\xff" * 100 + b"\n", b"stats\nstats\nstats\n",
-                     b"STATS\n", b"stats\r\n", b"stats and more\n"):
+        for data in (
+            b"",
+            b"\n",
+            b"\0\0\0\n",
+            b"stats" * 10_000,
+            b"\xff" * 100 + b"\n",
+            b"stats\nstats\nstats\n",
+            b"STATS\n",
+            b"stats\r\n",
+            b"stats and more\n",
+        ):
             try:
                 self.ask(data, shut=True)
             except (BrokenPipeError, ConnectionResetError):
@@ -220,7 +266,12 @@ class StatsTest(WireTest):
 
     def test_nothing_a_client_says_can_forge_a_log_line(self):
         self.server.new_log()
-        for uid in (b"evil\nsmqd: forged line", b"evil\r\nforged", b"evil\x1b[31mred\x1b[0m", b"evil\0zero"):
+        for uid in (
+            b"evil\nsmqd: forged line",
+            b"evil\r\nforged",
+            b"evil\x1b[31mred\x1b[0m",
+            b"evil\0zero",
+        ):
             client = self.connect(uid, info=uid)
             self.connect(uid)
             client.read_all()

@@ -6,14 +6,46 @@ tests/wire/test_subscribe.py: names and their numbers; Subscribe, Create, Create
 import os
 
 from smqwire import (
-    Frame, WireTest, change, create, createack, createsub, createsuback, named, publish, suback, subscribe,
-    unsubscribe, wire,
+    Frame,
+    WireTest,
+    change,
+    create,
+    createack,
+    createsub,
+    createsuback,
+    named,
+    publish,
+    suback,
+    subscribe,
+    unsubscribe,
+    wire,
 )
 
 # Names that a careless broker mixes up: each is another topic.
 LOOKALIKES = [
-    b"a", b"A", b"a\0", b"\0a", b"a ", b" a", b"aa", b"a/", b"/a", b"a\0b", b"a\0c", b"\0", b"\0\0",
-    b"\xc3\xa4", b"\xe4", b"a\xcc\x88", b"\xff", b"*", b"#", b"+", b"%s%n", b"../a", b"self",
+    b"a",
+    b"A",
+    b"a\0",
+    b"\0a",
+    b"a ",
+    b" a",
+    b"aa",
+    b"a/",
+    b"/a",
+    b"a\0b",
+    b"a\0c",
+    b"\0",
+    b"\0\0",
+    b"\xc3\xa4",
+    b"\xe4",
+    b"a\xcc\x88",
+    b"\xff",
+    b"*",
+    b"#",
+    b"+",
+    b"%s%n",
+    b"../a",
+    b"self",
 ]
 
 
@@ -50,7 +82,7 @@ class NamesTest(WireTest):
         self.assertEqual(len(stids), 1)
 
     def test_sub_topics_have_a_table_of_their_own(self):
-        """A sub-topic of some name does not make the topic of that name, nor the other way round."""
+        """A sub-topic of some name does not make the topic of that name, nor vice versa."""
         client, other = self.connect(), self.connect()
         stid, tid = client.createsub(self.topic()), client.subscribe(self.topic())
         self.assertEqual(client.createsub(self.topic()), stid)
@@ -96,7 +128,9 @@ class NamesTest(WireTest):
     def test_an_empty_name_is_denied(self):
         client = self.connect()
         client.send(subscribe(b""), create(b""), createsub(b""))
-        client.expect_any_order(suback(0, b"", status=1), createack(0, b"", status=1), createsuback(0, b"", status=1))
+        client.expect_any_order(
+            suback(0, b"", status=1), createack(0, b"", status=1), createsuback(0, b"", status=1)
+        )
         client.expect_nothing()
 
     def test_a_long_name_is_as_good_as_a_short_one(self):
@@ -110,7 +144,11 @@ class NamesTest(WireTest):
         """Over limits.name_bytes: denied. The connection stays in any case."""
         client = self.connect()
         for length in (254, 255, 256, 257, 1023, 1024, 1025, 4096, 16384, 65000, 65527):
-            for ask, answer in ((subscribe, suback), (create, createack), (createsub, createsuback)):
+            for ask, answer in (
+                (subscribe, suback),
+                (create, createack),
+                (createsub, createsuback),
+            ):
                 name = os.urandom(8) + b"n" * (length - 8)
                 client.send(ask(name))
                 frame = client.read_frame()
@@ -228,7 +266,9 @@ class SubscriptionTest(WireTest):
         client, other = self.connect(), self.connect()
         tid = other.subscribe(self.topic())
         client.observe(tid, 1)
-        client.send(*map(unsubscribe, (tid, tid, 0, 1, client.etid, other.etid, 0xFFFFFFFF, 0x12345678)))
+        client.send(
+            *map(unsubscribe, (tid, tid, 0, 1, client.etid, other.etid, 0xFFFFFFFF, 0x12345678))
+        )
         client.expect_nothing_about(self.topic())
         client.tell(other, b"reachable")
         client.publish(tid, b"and subscribed")
@@ -286,8 +326,10 @@ class SubscriptionTest(WireTest):
         tid = client.create(self.topic())
         for i in range(20):
             client.send(
-                subscribe(self.topic()), publish(tid, client.etid, b"in"),
-                unsubscribe(tid), publish(tid, client.etid, b"out"),
+                subscribe(self.topic()),
+                publish(tid, client.etid, b"in"),
+                unsubscribe(tid),
+                publish(tid, client.etid, b"out"),
             )
             client.expect(suback(tid, self.topic()), publish(tid, client.etid, b"in"))
         client.expect_nothing_about(self.topic())
@@ -305,7 +347,11 @@ class SubscriptionTest(WireTest):
 
     def test_a_name_with_a_frame_inside_is_only_a_name(self):
         client = self.connect()
-        name = self.topic().encode() + bytes(subscribe("inner")) + bytes(named(wire.SMQ_DISCONNECT, b""))
+        name = (
+            self.topic().encode()
+            + bytes(subscribe("inner"))
+            + bytes(named(wire.SMQ_DISCONNECT, b""))
+        )
         client.subscribe(name)
         client.expect_nothing()
 

@@ -8,7 +8,17 @@ old one is told; nobody is thrown out by a Connect that was not accepted.
 import contextlib
 
 from smqwire import (
-    Frame, WireTest, change, connect_frame, disconnect, http_head, in_threads, observe, pubfrag, publish, unobserve,
+    Frame,
+    WireTest,
+    change,
+    connect_frame,
+    disconnect,
+    http_head,
+    in_threads,
+    observe,
+    pubfrag,
+    publish,
+    unobserve,
     wire,
 )
 
