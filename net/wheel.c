@@ -18,77 +18,82 @@ static bool is_due(uint32_t deadline_tick, uint32_t now_tick)
     return (int32_t)(deadline_tick - now_tick) <= 0; /* ticks wrap after 34 years */
 }
 
-void wheel_add(struct wheel *wheel, uint32_t index, uint32_t deadline_tick)
+static void push_front(struct wheel *wheel, uint32_t list, uint32_t index)
 {
     struct wheel_link *link = wheel->link_of(wheel->owner, index);
 
-    if (is_due(deadline_tick, wheel->look_tick)) /* not in this look again: that might never end */
-        deadline_tick = wheel->look_tick + 1;
-    uint32_t slot = deadline_tick % WHEEL_SLOTS;
-
-    link->deadline_tick = deadline_tick;
     link->previous_index = WHEEL_NONE;
-    link->next_index = wheel->heads[slot];
+    link->next_index = wheel->heads[list];
     if (link->next_index != WHEEL_NONE)
         wheel->link_of(wheel->owner, link->next_index)->previous_index = index;
-    wheel->heads[slot] = index;
-    wheel->occupied[slot / 64] |= 1ull << slot % 64;
-    wheel->count++;
+    wheel->heads[list] = index;
+    if (list != WHEEL_DUE)
+        wheel->occupied[list / 64] |= 1ull << list % 64;
 }
 
-void wheel_remove(struct wheel *wheel, uint32_t index)
+static void take_out(struct wheel *wheel, uint32_t index)
 {
     struct wheel_link *link = wheel->link_of(wheel->owner, index);
-    uint32_t slot = link->deadline_tick % WHEEL_SLOTS;
+    uint32_t list = link->deadline_tick % WHEEL_SLOTS;
 
     if (link->next_index != WHEEL_NONE)
         wheel->link_of(wheel->owner, link->next_index)->previous_index = link->previous_index;
     if (link->previous_index != WHEEL_NONE) {
         wheel->link_of(wheel->owner, link->previous_index)->next_index = link->next_index;
-    } else {
-        must(wheel->heads[slot] == index);
-        wheel->heads[slot] = link->next_index;
-        if (link->next_index == WHEEL_NONE)
-            wheel->occupied[slot / 64] &= ~(1ull << slot % 64);
+        return;
     }
+    if (wheel->heads[list] != index)
+        list = WHEEL_DUE;
+    must(wheel->heads[list] == index);
+    wheel->heads[list] = link->next_index;
+    if (link->next_index == WHEEL_NONE && list != WHEEL_DUE)
+        wheel->occupied[list / 64] &= ~(1ull << list % 64);
+}
+
+void wheel_add(struct wheel *wheel, uint32_t index, uint32_t deadline_tick)
+{
+    if (is_due(deadline_tick, wheel->look_tick)) /* not in this look again: that might never end */
+        deadline_tick = wheel->look_tick + 1;
+    wheel->link_of(wheel->owner, index)->deadline_tick = deadline_tick;
+    push_front(wheel, deadline_tick % WHEEL_SLOTS, index);
+    wheel->count++;
+}
+
+void wheel_remove(struct wheel *wheel, uint32_t index)
+{
+    take_out(wheel, index);
     wheel->count--;
 }
 
-/* The first entry of @slot that is due, or WHEEL_NONE. */
-static uint32_t due_in_slot(struct wheel *wheel, uint32_t slot, uint32_t now_tick)
+/* Time passes @slot: those in it that are due go to WHEEL_DUE, the others wait another round. */
+static void collect_due(struct wheel *wheel, uint32_t slot, uint32_t now_tick)
 {
     uint32_t index = wheel->heads[slot];
 
     while (index != WHEEL_NONE) {
         struct wheel_link *link = wheel->link_of(wheel->owner, index);
+        uint32_t next_index = link->next_index;
 
-        if (is_due(link->deadline_tick, now_tick))
-            return index;
-        index = link->next_index;
+        if (is_due(link->deadline_tick, now_tick)) {
+            take_out(wheel, index);
+            push_front(wheel, WHEEL_DUE, index);
+        }
+        index = next_index;
     }
-    return WHEEL_NONE;
 }
 
 uint32_t wheel_expire(struct wheel *wheel, uint32_t now_tick)
 {
-    uint32_t passed = now_tick - wheel->now_tick;
-
     wheel->look_tick = now_tick;
-    if (passed > WHEEL_SLOTS) { /* we slept past a whole revolution: each slot once is enough */
-        wheel->now_tick = now_tick - WHEEL_SLOTS;
-        passed = WHEEL_SLOTS;
-    }
-    for (; passed > 0; passed--) {
-        uint32_t slot = (wheel->now_tick + 1) % WHEEL_SLOTS;
-        uint32_t index = due_in_slot(wheel, slot, now_tick);
+    if (now_tick - wheel->now_tick > WHEEL_SLOTS)
+        wheel->now_tick = now_tick - WHEEL_SLOTS; /* we slept long: each slot once is enough */
+    while (wheel->heads[WHEEL_DUE] == WHEEL_NONE && wheel->now_tick != now_tick)
+        collect_due(wheel, ++wheel->now_tick % WHEEL_SLOTS, now_tick);
 
-        if (index != WHEEL_NONE) {
-            wheel_remove(wheel, index);
-            return index; /* time stays before this slot until it has nothing more that is due */
-        }
-        wheel->now_tick++;
-    }
-    return WHEEL_NONE;
+    uint32_t index = wheel->heads[WHEEL_DUE];
+    if (index != WHEEL_NONE)
+        wheel_remove(wheel, index);
+    return index;
 }
 
 uint32_t wheel_ticks_to_next(const struct wheel *wheel)

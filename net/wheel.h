@@ -2,7 +2,8 @@
  * net/wheel.h — one timer wheel per I/O actor: deadlines in ticks, links by index, no allocation.
  *
  *      slot = deadline % WHEEL_SLOTS; a deadline more than one revolution away is passed over
- *      until its turn comes.
+ *      until its turn comes. What is due when a slot is passed waits in a list of its own, so each
+ *      entry of a slot is looked at once however many of them are due.
  *
  * The links live inside the objects (connections) and are found through link_of. Thread: the
  * owner's. Add, remove: O(1). Expire: O(entries in the slots that passed).
@@ -21,10 +22,12 @@ struct wheel_link {
     uint32_t deadline_tick; /* meaningful while linked */
 };
 
+#define WHEEL_DUE WHEEL_SLOTS /* the list of those whose slot has been passed */
+
 struct wheel {
-    uint32_t heads[WHEEL_SLOTS];
+    uint32_t heads[WHEEL_SLOTS + 1];
     uint64_t occupied[WHEEL_SLOTS / 64];
-    uint32_t now_tick;  /* everything up to here has been expired */
+    uint32_t now_tick;  /* everything up to here has been expired, or waits in WHEEL_DUE */
     uint32_t look_tick; /* what the last wheel_expire was asked for: now_tick, or ahead of it */
     uint32_t count;
     struct wheel_link *(*link_of)(void *owner, uint32_t index);

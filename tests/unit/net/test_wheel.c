@@ -19,10 +19,13 @@
 static struct wheel wheel;
 static struct wheel_link links[ENTRIES];
 
+static uint32_t looks_count;
+
 static struct wheel_link *link_of(void *owner, uint32_t index)
 {
     cr_assert_eq(owner, links);
     cr_assert_lt(index, ENTRIES);
+    looks_count++;
     return &links[index];
 }
 
@@ -129,6 +132,18 @@ Test(wheel, does_not_give_an_entry_twice_in_one_look)
     cr_assert_eq(wheel_ticks_to_next(&wheel), 1);
 }
 
+Test(wheel, looks_at_each_entry_of_a_slot_once)
+{
+    start_at(0);
+    for (uint32_t i = 0; i < ENTRIES / 2; i++)
+        wheel_add(&wheel, i, 5);
+    for (uint32_t i = ENTRIES / 2; i < ENTRIES; i++)
+        wheel_add(&wheel, i, 5 + WHEEL_SLOTS); /* in front of those that are due */
+    looks_count = 0;
+    cr_assert_eq(expire_all(5), ENTRIES / 2);
+    cr_assert_lt(looks_count, ENTRIES * 10, "not the square of them");
+}
+
 Test(wheel, tells_how_long_it_may_sleep)
 {
     for (uint32_t now = 0; now < WHEEL_SLOTS; now += 7) {
@@ -203,6 +218,8 @@ static void agree_with_an_array(uint64_t seed, uint32_t first_tick)
             cr_assert_leq((int32_t)(deadlines[index] - now_tick), 0, "seed %lu: early",
                           (unsigned long)seed);
             present[index] = false;
+            if (dice_below(&dice, 4) == 0) /* others come and go in the middle of it */
+                add_or_remove(&dice, now_tick);
         }
         cr_assert_eq(wheel.now_tick, now_tick);
         for (uint32_t i = 0; i < ENTRIES; i++)
