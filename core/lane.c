@@ -138,6 +138,13 @@ uint32_t lane_depth(const struct lane *lane)
     return ck_ring_size(&lane->ring);
 }
 
+uint32_t lane_room(const struct lane *lane)
+{
+    if (lane_is_backlogged(lane))
+        return 0;
+    return ck_ring_capacity(&lane->ring) - 1 - lane_depth(lane);
+}
+
 enum status parker_init(struct parker *parker)
 {
     atomic_init(&parker->parked, false);

@@ -71,6 +71,9 @@ MUST_CHECK bool lane_pop(struct lane *lane, struct envelope *out);
 /* How many envelopes wait in the ring: exact on either side, a snapshot for others. */
 uint32_t lane_depth(const struct lane *lane);
 
+/* How many more surely fit without a spill. Thread: the pushing side. */
+uint32_t lane_room(const struct lane *lane);
+
 /* Only main, at boot and shutdown. */
 MUST_CHECK enum status parker_init(struct parker *parker);
 void parker_deinit(struct parker *parker);

@@ -83,6 +83,14 @@ void port_push(struct port *port, uint32_t to, struct envelope envelope)
     }
 }
 
+uint32_t port_room(const struct port *port, uint32_t to)
+{
+    const struct lane *lane = *lane_at(port->mesh, port->index, to);
+
+    must(lane);
+    return lane_room(lane);
+}
+
 bool port_flush(struct port *port)
 {
     struct mesh *mesh = port->mesh;

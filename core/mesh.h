@@ -63,6 +63,10 @@ static inline uint32_t mesh_shard_of_hash(const struct mesh *mesh, uint64_t hash
 /* Push to actor @to. Thread: the port's. Takes the msg reference. */
 void port_push(struct port *port, uint32_t to, struct envelope envelope);
 
+/* How many more envelopes to actor @to surely fit, so that the port stays clear. For what can wait:
+ * a list, not an answer. Thread: the port's. */
+uint32_t port_room(const struct port *port, uint32_t to);
+
 /* Wake everybody pushed to since the last call, move spills on. Thread: the port's; once a batch.
  * Returns: are all spills empty? If not, take in no new work. */
 bool port_flush(struct port *port);

@@ -96,18 +96,25 @@ void io_list_step(struct io *io)
 
     if (!io->is_listing)
         return;
+    /* Only as much as fits: a full lane to control would hold up this actor's clients. */
+    uint32_t room = port_room(io->port, io->list_to);
+
     for (; io->list_cursor < io->slot_count_max && looked_at < CONNS_A_TURN; io->list_cursor++) {
         if (!io->chunks[io->list_cursor / LIMIT_CONN_CHUNK]) {
             io->list_cursor |= LIMIT_CONN_CHUNK - 1; /* the next round is in the next chunk */
             continue;
         }
+        if (room == 0)
+            return;
         const struct conn *conn = conn_at(io, io->list_cursor);
 
         looked_at++;
-        if (conn->state != CONN_FREE && conn->state < CONN_LEAVING)
-            send_row(io, row, put_row(io, conn, row));
+        if (conn->state == CONN_FREE || conn->state >= CONN_LEAVING)
+            continue;
+        send_row(io, row, put_row(io, conn, row));
+        room--;
     }
-    if (io->list_cursor < io->slot_count_max)
+    if (io->list_cursor < io->slot_count_max || room == 0)
         return;
     io->is_listing = false;
     port_push(io->port, io->list_to,

@@ -209,6 +209,32 @@ Test(port, counts_the_lanes_that_are_full)
     cr_assert(account_is_empty());
 }
 
+Test(port, knows_how_much_more_fits)
+{
+    struct envelope envelope;
+
+    build(1, 1, false);
+    cr_assert_eq(port_room(&mesh.ports[0], 1), SLOTS - 1);
+    for (uint32_t i = 0; i < SLOTS - 1; i++) {
+        push(0, 1, i);
+        cr_assert_eq(port_room(&mesh.ports[0], 1), SLOTS - 2 - i);
+        cr_assert(port_is_clear(&mesh.ports[0]));
+    }
+    push(0, 1, SLOTS);
+    cr_assert(port_pop(&mesh.ports[1], 0, &envelope));
+    cr_assert_eq(port_room(&mesh.ports[0], 1), 0, "what is spilled goes first");
+    cr_assert(port_flush(&mesh.ports[0]));
+    cr_assert_eq(port_room(&mesh.ports[0], 1), 0);
+    cr_assert(port_pop(&mesh.ports[1], 0, &envelope));
+    cr_assert_eq(port_room(&mesh.ports[0], 1), 1);
+}
+
+Test(port, has_no_room_for_who_never_hears_it, .signal = SIGABRT)
+{
+    build(2, 1, false);
+    (void)port_room(&mesh.ports[0], 1);
+}
+
 Test(port, wakes_the_popper_when_the_spill_moves_on)
 {
     struct envelope envelope;

@@ -183,6 +183,21 @@ Test(peers, are_all_listed_over_gaps_and_turns)
     finish();
 }
 
+Test(peers, hold_up_nobody_while_control_is_busy)
+{
+    for (uint32_t slot = 0; slot < LITTLE_SLOTS; slot++)
+        dial(slot);
+    little_tell(&broker, 0, (struct envelope){.kind = ENVELOPE_LIST, .id = LIST_PEERS});
+    for (int i = 0; i < 10; i++) {
+        (void)little_io_turn(&broker, 0);
+        cr_assert(port_is_clear(broker.ios[0].port), "a backlog would stop this actor's receives");
+    }
+    little_settle(&broker);
+    cr_assert_eq(broker.rows_told_count, LITTLE_SLOTS);
+    cr_assert_eq(broker.rows_end_count, 1);
+    little_stop(&broker);
+}
+
 Test(peers, are_left_out_when_there_is_no_memory_for_a_row)
 {
     (void)join(0, "uid--0");
