@@ -314,9 +314,15 @@ void little_complete(struct little_broker *broker, uint32_t io_index, uint32_t s
     struct little_wire *wire = &broker->wires[io_index][slot];
     struct conn *conn = little_conn(broker, io_index, slot);
 
+    if (conn && wire->waits) {
+        wire->waits = false;
+        conn_mark(io, conn);
+    }
     if (!conn || !(conn->ops & OP_BIT(OP_SEND)))
         return;
     uint32_t sent_bytes = min_u32(bytes_max, conn->out.in_flight_bytes);
+
+    wire->waits = sent_bytes < conn->out.in_flight_bytes;
     uint32_t left_bytes = sent_bytes;
 
     for (uint32_t i = 0; i < wire->in_flight_count && left_bytes > 0; i++) {
@@ -339,7 +345,7 @@ void little_complete(struct little_broker *broker, uint32_t io_index, uint32_t s
 
 static void flush(struct little_wire *wire, struct conn *conn)
 {
-    if (conn->ops & OP_BIT(OP_SEND) || conn->out.queued_bytes == 0)
+    if (conn->ops & OP_BIT(OP_SEND) || wire->waits || conn->out.queued_bytes == 0)
         return;
     wire->in_flight_count = outq_gather(&conn->out, wire->in_flight, LIMIT_SEND_SEGMENTS);
     conn->ops |= OP_BIT(OP_SEND);
@@ -401,7 +407,9 @@ static bool complete_all(struct little_broker *broker, uint32_t io_index)
     for (uint32_t slot = 0; slot < LITTLE_SLOTS; slot++) {
         struct conn *conn = little_conn(broker, io_index, slot);
 
-        if (!conn || !(conn->ops & OP_BIT(OP_SEND)) || broker->wires[io_index][slot].holds)
+        struct little_wire *wire = &broker->wires[io_index][slot];
+
+        if (!conn || wire->holds || !(wire->waits || conn->ops & OP_BIT(OP_SEND)))
             continue;
         little_complete(broker, io_index, slot, UINT32_MAX);
         any = true;

@@ -28,6 +28,7 @@
 struct little_wire {
     bool is_open; /* accepted, and its descriptor not closed yet */
     bool holds;   /* the peer does not read: sends stay in flight until little_complete */
+    bool waits;   /* a send ended short: nothing is sent until there is room again */
     bool hears_http;
     struct iovec in_flight[LIMIT_SEND_SEGMENTS];
     uint32_t in_flight_count;
@@ -85,7 +86,8 @@ void little_feed(struct little_broker *broker, uint32_t io_index, uint32_t slot,
 void little_eof(struct little_broker *broker, uint32_t io_index, uint32_t slot);
 void little_reset(struct little_broker *broker, uint32_t io_index, uint32_t slot);
 
-/* What is in flight arrives, @bytes_max of it at most; less is a short send. */
+/* What is in flight arrives, @bytes_max of it at most; less is a short send. After one: there is
+ * room again. */
 void little_complete(struct little_broker *broker, uint32_t io_index, uint32_t slot,
                      uint32_t bytes_max);
 
