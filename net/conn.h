@@ -58,7 +58,8 @@ enum conn_op {
     OP_PEER = 0, /* asking for the peer's address */
     OP_POLL,     /* quiet: waiting for the first byte */
     OP_RECV,     /* busy: multishot receive */
-    OP_SEND,
+    OP_SEND,     /* at once or not at all: always answered within its submission */
+    OP_WRITABLE, /* the socket took no more: waiting for room */
     OP_CANCEL,
     OP_SHUTDOWN,
     OP_CLOSE,

@@ -20,8 +20,9 @@
 
 #define SQE_COUNT          1024u
 #define CQE_COUNT          8192u
-#define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
-#define MAIL_ROUNDS_MAX    4u   /* shard and I/O actor answering each other within a turn */
+#define DRAIN_CONNS_A_TURN 256u     /* paced: their clients come back somewhere else */
+#define MAIL_ROUNDS_MAX    4u       /* shard and I/O actor answering each other within a turn */
+#define INSTANT_WAIT_NS    10000000 /* when a guess about our own completions may be wrong */
 #define BACKLOG_SLEEP_NS   50000
 
 uint32_t reactor_file_count_max(void)
@@ -57,7 +58,7 @@ void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *
     reactor->accept_armed_mask = 0;
     reactor->failed = reactor->accept_paused = false;
     reactor->drain_cursor = 0;
-    reactor->scratch_used = 0;
+    reactor->scratch_used = reactor->instant_count = 0;
     reactor->error[0] = '\0';
 }
 
@@ -179,7 +180,8 @@ static void check_entered(int result)
          result == -EBUSY);
 }
 
-/* Sleep in the kernel until a completion, a wake-up or the next timer. */
+/* Sleep in the kernel until a completion, a wake-up or the next timer. What our own sends and
+ * closes bring at once is not worth waking up for: one completion more is. */
 static void enter_and_wait(struct reactor *reactor)
 {
     struct io *io = &reactor->io;
@@ -189,6 +191,8 @@ static void enter_and_wait(struct reactor *reactor)
                                         .tv_nsec = (int64_t)(wait_ms % 1000) * 1000000};
     struct io_uring_cqe *cqe;
 
+    if (reactor->instant_count > 0 && wait_ms > 0)
+        timeout = (struct __kernel_timespec){.tv_nsec = INSTANT_WAIT_NS};
     parker_prepare(reactor->parker);
     if (has_work(reactor)) { /* the second look: somebody pushed while we made up our mind */
         parker_cancel(reactor->parker);
@@ -196,8 +200,9 @@ static void enter_and_wait(struct reactor *reactor)
         return;
     }
     io_count(io, IO_STAT_SLEEPS, 1);
-    check_entered(io_uring_submit_and_wait_timeout(&reactor->uring.kernel, &cqe, 1,
-                                                   ticks == UINT32_MAX ? NULL : &timeout, NULL));
+    check_entered(io_uring_submit_and_wait_timeout(
+        &reactor->uring.kernel, &cqe, reactor->instant_count + 1,
+        ticks == UINT32_MAX && reactor->instant_count == 0 ? NULL : &timeout, NULL));
     parker_cancel(reactor->parker);
 }
 
@@ -216,6 +221,7 @@ static void enter_kernel(struct reactor *reactor)
     } else {
         enter_and_wait(reactor);
     }
+    reactor->instant_count = 0;
 }
 
 static void run(struct reactor *reactor)

@@ -34,6 +34,7 @@ struct reactor {
     bool accept_paused;         /* no free descriptor: until a connection has closed */
     uint32_t drain_cursor;
     uint32_t scratch_used;
+    uint32_t instant_count; /* completions that this turn's own requests bring at once */
     struct send_scratch *scratch;
     sem_t *started; /* posted once, when the reactor runs or has failed */
     char error[URING_ERROR_BYTES];
