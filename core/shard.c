@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/msg.h"
@@ -581,6 +582,26 @@ uint32_t shard_turn(struct shard *shard)
     return handled_count;
 }
 
+static uint64_t read_clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* threads.spin: keep looking for that long before sleeping. Returns: is there mail? */
+static bool spin(const struct shard *shard)
+{
+    uint64_t spin_ns = (uint64_t)shard->config->spin_us * 1000;
+    uint64_t end_ns = spin_ns ? read_clock_ns() + spin_ns : 0;
+
+    while (spin_ns > 0 && read_clock_ns() < end_ns)
+        if (port_has_mail(shard->port))
+            return true;
+    return false;
+}
+
 /* Sleep until somebody pushes to us; or, while a receiver's lane is full, for a moment: it does
  * not tell us when there is room again. */
 static void park(struct shard *shard, struct parker *parker)
@@ -588,6 +609,8 @@ static void park(struct shard *shard, struct parker *parker)
     bool clear = port_is_clear(shard->port);
     uint64_t unused;
 
+    if (clear && spin(shard))
+        return;
     parker_prepare(parker);
     if (clear && port_has_mail(shard->port)) {
         parker_cancel(parker);

@@ -8,7 +8,8 @@
  * A shard knows who asked (a connection handle) and which I/O actors have subscribers; the
  * delivery to each subscriber is the I/O actor's (two-level fan-out). It is driven by envelopes
  * only, so the same code runs in a thread of its own, inside an I/O thread's turn, and in the
- * simulation. It never blocks, touches no socket and reads no clock.
+ * simulation. It never blocks, touches no socket and, but for spinning in
+ * shard_main, reads no clock.
  *
  * Thread: one; who calls shard_turn. Source: SMQ protocol §4.
  */

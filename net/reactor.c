@@ -206,6 +206,30 @@ static void enter_and_wait(struct reactor *reactor)
     parker_cancel(reactor->parker);
 }
 
+static uint64_t read_clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* threads.spin: keep looking for that long before sleeping. Returns: has something come? */
+static bool spin(struct reactor *reactor)
+{
+    uint32_t spin_us = reactor->io.config->spin_us;
+    struct io_uring *kernel = &reactor->uring.kernel;
+
+    if (spin_us == 0)
+        return false;
+    for (uint64_t end_us = read_clock_us() + spin_us; read_clock_us() < end_us;) {
+        check_entered(io_uring_submit_and_get_events(kernel));
+        if (io_uring_cq_ready(kernel) > 0 || has_work(reactor))
+            return true;
+    }
+    return false;
+}
+
 static void enter_kernel(struct reactor *reactor)
 {
     static const struct timespec moment = {.tv_nsec = BACKLOG_SLEEP_NS};
@@ -218,7 +242,7 @@ static void enter_kernel(struct reactor *reactor)
         nanosleep(&moment, NULL);
     } else if (has_work(reactor)) {
         check_entered(io_uring_submit_and_get_events(&reactor->uring.kernel));
-    } else {
+    } else if (!spin(reactor)) {
         enter_and_wait(reactor);
     }
     reactor->instant_count = 0;

@@ -83,10 +83,10 @@ const struct config_key config_keys[] = {
         KEY_POWER_OF_TWO,
         "envelopes",
         FIELD(lane_slot_count),
-        RANGE(LIMIT_LANE_SLOTS_MIN, LIMIT_LANE_SLOTS_MAX, 1024),
+        RANGE(LIMIT_LANE_SLOTS_MIN, LIMIT_LANE_SLOTS_MAX, 512),
         .why = "Room of the lane between two threads, 64 bytes a slot. A full lane makes an I/O "
-               "thread stop reading for a moment; 1024 covers a full turn and still fits the L2 "
-               "cache.",
+               "thread stop reading for a moment; 512 hold a burst, and 32 kB a lane stay small "
+               "even with many threads, each of which has a lane to every other.",
     },
     {
         "threads.spin",
@@ -110,7 +110,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes",
         FIELD(recv_buffer_bytes),
-        RANGE(1 * KIB, 64 * KIB, 8 * KIB),
+        RANGE(1 * KIB, 64 * KIB, 4 * KIB),
         .why = "Size of each. From 2K to 64K no difference in speed was measured; a frame may span "
                "several.",
     },
