@@ -18,7 +18,7 @@
 #define ADMIN_ERROR_BYTES BROKER_ERROR_BYTES
 
 struct admin_client {
-    int fd; /* -1: free */
+    int fd;           /* -1: free */
     uint64_t arrival; /* smaller: earlier */
     bool waits_for_rows;
     bool answered; /* close when all is written */
