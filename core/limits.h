@@ -43,6 +43,7 @@
 #define LIMIT_TURN_CONN_BYTES    65536u /* one connection's share of a turn's receive buffers */
 #define LIMIT_SEND_SEGMENTS      16u    /* iovecs in one send; merging beyond that gains nothing */
 #define LIMIT_SHARE_BYTES_MIN    1024u /* from here a reference is cheaper than a copy (measured) */
+#define LIMIT_TIGHT_QUEUE_BYTES  8192u /* what a queue may hold while memory is tight */
 #define LIMIT_QUEUE_CONTROL_ROOM 65536u /* over queue_bytes, for acks; beyond: disconnect */
 
 static_assert(LIMIT_IO_ACTORS <= 64, "an I/O actor's mask is one u64");

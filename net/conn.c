@@ -244,10 +244,19 @@ static uint32_t fitting_bytes(const struct msg *run, uint32_t room_bytes, uint32
     return end;
 }
 
+/* While memory is tight queues are short: who reads does not notice, who does not must not take
+ * the memory from those who do. */
+static uint32_t queue_bytes_max(const struct io *io)
+{
+    uint32_t bytes_max = io->config->limits.queue_bytes_max;
+
+    return mem_is_tight(io->mem.budget) ? min_u32(bytes_max, LIMIT_TIGHT_QUEUE_BYTES) : bytes_max;
+}
+
 /* The queue has no room for the whole run: what the policy says. */
 static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
 {
-    uint32_t bytes_max = io->config->limits.queue_bytes_max;
+    uint32_t bytes_max = queue_bytes_max(io);
     uint32_t room = conn->out.queued_bytes < bytes_max ? bytes_max - conn->out.queued_bytes : 0;
     uint32_t freed_bytes;
     uint32_t fitting_count;
@@ -281,7 +290,7 @@ void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t f
         io_count(io, IO_STAT_DROPPED_GONE, frame_count);
         return;
     }
-    if (conn->out.queued_bytes + run->bytes_count > io->config->limits.queue_bytes_max) {
+    if (conn->out.queued_bytes + run->bytes_count > queue_bytes_max(io)) {
         send_to_slow(io, conn, run, frame_count);
         return;
     }
@@ -292,6 +301,19 @@ void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t f
     io_count(io, IO_STAT_MESSAGES_OUT, frame_count);
     conn->sent_count += frame_count;
     conn_mark(io, conn);
+}
+
+void conn_shed(struct io *io, struct conn *conn)
+{
+    uint32_t freed_bytes;
+
+    if (conn->state != CONN_LIVE || conn->out.queued_bytes <= LIMIT_TIGHT_QUEUE_BYTES)
+        return;
+    note_slow(io, conn);
+    uint32_t dropped_count =
+        outq_drop_oldest(&conn->out, &io->mem, conn->out.queued_bytes - LIMIT_TIGHT_QUEUE_BYTES,
+                         &freed_bytes);
+    drop(io, conn, IO_STAT_DROPPED_MEMORY, dropped_count);
 }
 
 /* -- the end -- */

@@ -184,6 +184,9 @@ void conn_send_control(struct io *io, struct conn *conn, struct span frame);
  * Cost: one copy, or one reference from LIMIT_SHARE_BYTES_MIN on. No system call. */
 void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count);
 
+/* Memory is tight: drop what is queued beyond LIMIT_TIGHT_QUEUE_BYTES, oldest first, counted. */
+void conn_shed(struct io *io, struct conn *conn);
+
 /* Say goodbye: @frame (may be empty) is queued, input is ignored, and when all has been sent the
  * connection is half-closed and then closed. */
 void conn_leave(struct io *io, struct conn *conn, enum close_reason reason, struct span frame);

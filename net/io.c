@@ -7,6 +7,8 @@
 #include "net/holds.h"
 #include "net/session.h"
 
+#define SHED_CHUNKS_A_TURN 16u /* about 1,000 connections: a few microseconds */
+
 const struct stat_desc io_stat_descs[IO_STAT_COUNT] = {
 #define X(name, text, unit, help) [IO_STAT_##name] = {text, unit, help},
     IO_STATS(X)
@@ -33,6 +35,8 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->draining = io->stopped = false;
     io->marked_first = MARKED_NONE;
     io->now_tick = now_tick;
+    io->shed_cursor = 0;
+    io->is_listing = false;
     table_init(&io->topic_ids, holds_topic_hash_of, io);
     pool_init(&io->topics, MEM_FANOUT, sizeof(struct local_topic));
     wheel_init(&io->wheel, now_tick, timer_of, io);
@@ -51,6 +55,22 @@ void io_deinit(struct io *io)
         must(!io->chunks[i]);
     mem_free(&io->mem, MEM_CONN, io->chunks, sizeof(*io->chunks) * io->chunk_count);
     io->chunks = NULL;
+}
+
+void io_shed_step(struct io *io)
+{
+    if (!mem_is_tight(io->mem.budget))
+        return;
+    for (uint32_t i = 0; i < SHED_CHUNKS_A_TURN; i++) {
+        uint32_t chunk_index = io->shed_cursor++ % io->chunk_count;
+        uint32_t first = chunk_index * LIMIT_CONN_CHUNK;
+
+        if (!io->chunks[chunk_index])
+            continue;
+        for (uint32_t slot = first; slot < first + LIMIT_CONN_CHUNK && slot < io->slot_count_max;
+             slot++)
+            conn_shed(io, conn_at(io, slot));
+    }
 }
 
 uint32_t io_drain_lanes(struct io *io)

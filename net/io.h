@@ -98,6 +98,7 @@ struct io {
     uint32_t now_tick; /* the turn's time, in WHEEL_TICK_MS */
     bool is_listing;   /* a LIST is being answered, a bite each turn: */
     uint16_t list_to;  /* to this actor */
+    uint32_t shed_cursor;
     uint32_t list_cursor;
     uint32_t list_count;
     struct mem mem;
@@ -123,6 +124,9 @@ uint32_t io_drain_lanes(struct io *io);
 /* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). */
 void io_list_peers(struct io *io, const struct envelope *request);
 void io_list_step(struct io *io);
+
+/* While memory is tight, shed long queues: a bite of the connections each turn, round and round. */
+void io_shed_step(struct io *io);
 
 /* Is any connection open? */
 static inline bool io_is_empty(struct io *io)

@@ -264,6 +264,7 @@ static void run(struct reactor *reactor)
         else
             reactor_accept(reactor);
         io_list_step(io);
+        io_shed_step(io);
         attend_to_marked(reactor);
         (void)port_flush(io->port); /* is_backlogged asks again */
         if (!io->stopped)

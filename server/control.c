@@ -21,8 +21,9 @@
 #include "server/admin.h"
 #include "server/notify.h"
 
-#define TICK_MS    1000       /* folded log lines, memory given back */
-#define TRIM_BYTES (1u << 20) /* this much freed heap is worth giving back */
+#define TICK_MS       1000 /* folded log lines, memory given back */
+#define TRIM_AGAIN_NS 5000000000
+#define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
 
 enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_SHARDS, PHASE_DONE };
 
@@ -35,7 +36,8 @@ struct control {
     enum phase phase;
     uint32_t stopped_missing; /* STOPPED envelopes this phase waits for */
     int64_t drain_end_ns;
-    int64_t trimmed_used_bytes; /* used memory when we last looked */
+    int64_t trimmed_used_bytes; /* the most that was in use since we gave memory back */
+    int64_t trim_again_ns;      /* when to look once more; 0: not */
     bool give_up;
 };
 
@@ -130,15 +132,21 @@ static void read_mail(struct control *control)
     }
 }
 
-/* After a storm malloc keeps what was freed: when much has been, give it back to the kernel. */
+/* After a storm malloc keeps what was freed: when much has been, give it back to the kernel; and
+ * once more when the storm's last connections have gone. */
 static void give_memory_back(struct control *control)
 {
     int64_t used = atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);
+    int64_t now = now_ns();
 
     if (used > control->trimmed_used_bytes) {
         control->trimmed_used_bytes = used;
     } else if (control->trimmed_used_bytes - used > (int64_t)TRIM_BYTES) {
         control->trimmed_used_bytes = used;
+        control->trim_again_ns = now + TRIM_AGAIN_NS;
+        (void)malloc_trim(0);
+    } else if (control->trim_again_ns > 0 && now >= control->trim_again_ns) {
+        control->trim_again_ns = 0;
         (void)malloc_trim(0);
     }
 }
