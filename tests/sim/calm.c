@@ -537,11 +537,31 @@ static struct link *pick(struct sim *sim)
     return NULL;
 }
 
+/* Tick by tick, with nobody doing anything: Pings, and the end of who does not answer. */
+static void let_time_pass(struct sim *sim)
+{
+    uint32_t tick_count = dice_between(&sim->dice, 3, 90); /* what is overdue may take two */
+
+    if (!sim->scenario.time_passes)
+        return;
+    journal_note("%u ticks pass, one by one", tick_count);
+    for (uint32_t i = 0; i < tick_count; i++) {
+        sim->world.now_tick++;
+        quiet_settle(sim);
+    }
+    quiet_check_deadlines(sim);
+    quiet_check(sim);
+}
+
 void calm_step(struct sim *sim)
 {
     struct calm calm = {.count = 0};
     struct link *link = pick(sim);
 
+    if (dice_percent(&sim->dice, 3)) {
+        let_time_pass(sim);
+        return;
+    }
     sim->model.calm = &calm;
     if (!link || dice_percent(&sim->dice, 12))
         dial(sim);

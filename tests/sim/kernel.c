@@ -5,8 +5,17 @@
 #include "tests/sim/journal.h"
 #include "tests/sim/model.h"
 
-#define MAIL_ROUNDS_MAX 4u /* as net/reactor.c */
-#define QUIET_TICKS     4u /* as net/reactor.c: a timer that only looks */
+static void set_op(struct conn *conn, enum conn_op op)
+{
+    must(!(conn->ops & OP_BIT(op)));
+    conn->ops |= OP_BIT(op);
+}
+
+static void clear_op(struct conn *conn, enum conn_op op)
+{
+    must(conn->ops & OP_BIT(op));
+    conn->ops &= (uint8_t)~OP_BIT(op);
+}
 
 static struct io *io_of(const struct sim *sim, const struct link *link)
 {
@@ -83,8 +92,10 @@ static void accept_link(struct sim *sim, struct link *link)
     link->is_accepted = true;
     link->slot_index = slot;
     link->accept_tick = link->last_fed_tick = io->now_tick;
+    link->fed_tick = sim->world.now_tick;
     sim->links_by_slot[link->io_index][slot] = link;
     session_open(io, conn);
+    set_op(conn, OP_RECV);
     journal_note("link %u: accepted by io %u in slot %u", link->index, link->io_index, slot);
 }
 
@@ -117,20 +128,41 @@ static void receive_data(struct sim *sim, struct link *link, struct conn *conn)
     io_count(io, IO_STAT_RECEIVES, 1);
     io_count(io, IO_STAT_BYTES_IN, count);
     link->last_fed_tick = io->now_tick;
+    link->fed_tick = sim->world.now_tick;
+    link->is_pinged = false;
     session_input(io, conn, span_of(link->to_broker.data + link->to_broker.start, count));
 
+    if (dice_percent(&sim->dice, 5)) { /* no buffers: the multishot ends, and is armed again */
+        clear_op(conn, OP_RECV);
+        conn_mark(io, conn);
+    }
     bool lost = counter_read(&io->stats[IO_STAT_DROPPED_MEMORY]) != lost_before;
     link_fed(sim, link, count, heard, conn->state == CONN_LIVE && !lost);
 }
 
-static void receive(struct sim *sim, struct link *link)
+/* A quiet connection wakes: from now on it is read from, for a while. */
+static void wake(struct sim *sim, struct link *link, struct conn *conn)
+{
+    journal_note("link %u: is busy again", link->index);
+    clear_op(conn, OP_POLL);
+    if (conn->state == CONN_CLOSING) {
+        conn_mark(io_of(sim, link), conn);
+        return;
+    }
+    set_op(conn, OP_RECV);
+    session_retime(io_of(sim, link), conn);
+}
+
+static void receive(struct sim *sim, struct link *link, struct conn *conn)
 {
     struct io *io = io_of(sim, link);
-    struct conn *conn = kernel_conn(sim, link);
 
-    if (link->has_aborted) {
+    if (conn->ops & OP_BIT(OP_POLL)) {
+        wake(sim, link, conn);
+    } else if (link->has_aborted) {
         journal_note("link %u: reset", link->index);
         link->is_eof_fed = true;
+        clear_op(conn, OP_RECV);
         if (conn->state != CONN_CLOSING)
             conn_close(io, conn, CLOSE_PEER);
     } else if (link_waiting_bytes(link) > 0) {
@@ -138,6 +170,7 @@ static void receive(struct sim *sim, struct link *link)
     } else {
         journal_note("link %u: end of stream", link->index);
         link->is_eof_fed = true;
+        clear_op(conn, OP_RECV);
         session_eof(io, conn);
     }
 }
@@ -153,7 +186,7 @@ static void flush(struct sim *sim, struct link *link, struct conn *conn)
     uint32_t count = outq_gather(&conn->out, link->in_flight, LIMIT_SEND_SEGMENTS);
 
     must(count > 0);
-    conn->ops |= OP_BIT(OP_SEND);
+    set_op(conn, OP_SEND);
     io_count(io, IO_STAT_SENDS, 1);
     sim->in_flight_bytes[link->index] = conn->out.in_flight_bytes;
 }
@@ -191,7 +224,7 @@ static void complete_send(struct sim *sim, struct link *link)
     expect(in_flight_bytes == sim->in_flight_bytes[link->index],
            "link %u: %u bytes are in flight, but %u were sent", link->index, in_flight_bytes,
            sim->in_flight_bytes[link->index]);
-    conn->ops &= (uint8_t)~OP_BIT(OP_SEND);
+    clear_op(conn, OP_SEND);
     journal_note("link %u: io %u sent %u of %u bytes", link->index, link->io_index, count,
                  in_flight_bytes);
     if (count == 0) { /* an error: the peer has gone, or we cancelled it */
@@ -214,19 +247,17 @@ static void complete_send(struct sim *sim, struct link *link)
 
 /* -- the end of a connection: as net/completions.c -- */
 
-static void retime(struct io *io, struct conn *conn, uint32_t deadline_tick)
-{
-    if (conn->flags & CONN_TIMED)
-        wheel_remove(&io->wheel, conn->slot_index);
-    conn->flags |= CONN_TIMED;
-    wheel_add(&io->wheel, conn->slot_index, deadline_tick);
-}
-
 static void release(struct sim *sim, struct link *link, struct conn *conn)
 {
     if (!(conn->flags & CONN_RELEASED))
-        model_ended(sim, link, (enum close_reason)conn->close_reason);
+        model_ended(sim, link, conn);
     session_release(io_of(sim, link), conn);
+}
+
+static void listen_to(struct conn *conn)
+{
+    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF))
+        set_op(conn, OP_RECV);
 }
 
 static void attend_leaving(struct sim *sim, struct link *link, struct conn *conn)
@@ -235,9 +266,10 @@ static void attend_leaving(struct sim *sim, struct link *link, struct conn *conn
 
     if (!(conn->flags & CONN_RELEASED)) {
         release(sim, link, conn);
-        retime(io, conn, session_deadline(io, conn));
+        session_retime(io, conn);
     }
     flush(sim, link, conn);
+    listen_to(conn);
     if (conn->out.queued_bytes > 0)
         return; /* its completion marks it again */
     if (conn->flags & CONN_EOF || conn->close_reason == CLOSE_DISCONNECT) {
@@ -257,14 +289,19 @@ static void attend_closing(struct sim *sim, struct link *link, struct conn *conn
         link->is_cancelled = true;
 }
 
-static void attend(struct sim *sim, struct link *link, struct conn *conn)
+void kernel_attend(struct sim *sim, struct conn *conn, uint32_t io_index)
 {
+    struct link *link = sim->links_by_slot[io_index][conn->slot_index];
+
+    must(link);
+    model_watch(sim, link, conn);
     if (conn->state == CONN_LEAVING) {
         attend_leaving(sim, link, conn);
     } else if (conn->state == CONN_CLOSING) {
         attend_closing(sim, link, conn);
     } else {
         must(conn->state != CONN_FREE);
+        listen_to(conn);
         flush(sim, link, conn);
     }
 }
@@ -287,190 +324,88 @@ static void complete_close(struct sim *sim, struct link *link)
 
 /* -- completions -- */
 
-/* What could have happened to this socket by now? At most one thing at a time is asked for. */
-static bool has_completion(const struct sim *sim, const struct link *link)
+/* A cancelled receive or poll comes home. */
+static void complete_cancel(struct sim *sim, struct link *link, struct conn *conn)
 {
-    if (link->phase == LINK_FREE)
-        return false;
-    const struct conn *conn = kernel_conn(sim, link);
+    clear_op(conn, conn->ops & OP_BIT(OP_RECV) ? OP_RECV : OP_POLL);
+    conn_mark(io_of(sim, link), conn);
+}
 
-    if (!conn || link->is_closing)
-        return true; /* an accept, or a close */
-    if (conn->ops & OP_BIT(OP_SEND) &&
-        (link->window_bytes > 0 || link->has_aborted || link->is_cancelled))
-        return true;
+/* What could have happened to a socket by now, one of each. */
+enum event { EVENT_NONE, EVENT_ACCEPT, EVENT_RECEIVE, EVENT_SEND, EVENT_CANCEL, EVENT_CLOSE };
+
+static bool can_receive(const struct link *link, const struct conn *conn)
+{
     bool has_input = link_waiting_bytes(link) > 0 || link->has_closed || link->has_aborted;
 
-    return has_input && !link->is_eof_fed && conn->state != CONN_CLOSING;
+    return has_input && !link->is_eof_fed && conn->state != CONN_CLOSING &&
+           conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL));
 }
 
-static void complete_one(struct sim *sim, struct link *link)
+static bool can_send(const struct link *link, const struct conn *conn)
 {
-    struct conn *conn = kernel_conn(sim, link);
+    return conn->ops & OP_BIT(OP_SEND) &&
+           (link->window_bytes > 0 || link->has_aborted || link->is_cancelled);
+}
 
-    if (!conn) {
+/* @prefers_send: which, when both could be. */
+static enum event next_event(const struct sim *sim, const struct link *link, bool prefers_send)
+{
+    if (link->phase == LINK_FREE)
+        return EVENT_NONE;
+    const struct conn *conn = kernel_conn(sim, link);
+
+    if (!conn)
+        return EVENT_ACCEPT;
+    if (link->is_closing)
+        return EVENT_CLOSE;
+    if (link->is_cancelled && conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL)))
+        return EVENT_CANCEL;
+    bool receives = can_receive(link, conn);
+
+    if (can_send(link, conn) && (prefers_send || !receives))
+        return EVENT_SEND;
+    return receives ? EVENT_RECEIVE : EVENT_NONE;
+}
+
+bool kernel_complete(struct sim *sim, struct link *link)
+{
+    switch (next_event(sim, link, dice_percent(&sim->dice, 50))) {
+    case EVENT_NONE:
+        return false;
+    case EVENT_ACCEPT:
         accept_link(sim, link);
-        return;
-    }
-    if (link->is_closing) {
-        complete_close(sim, link);
-        return;
-    }
-    bool can_send = conn->ops & OP_BIT(OP_SEND) &&
-                    (link->window_bytes > 0 || link->has_aborted || link->is_cancelled);
-    bool can_receive = conn->state != CONN_CLOSING && !link->is_eof_fed &&
-                       (link_waiting_bytes(link) > 0 || link->has_closed || link->has_aborted);
-
-    if (can_send && (!can_receive || dice_percent(&sim->dice, 50)))
+        return true;
+    case EVENT_RECEIVE:
+        receive(sim, link, kernel_conn(sim, link));
+        return true;
+    case EVENT_SEND:
         complete_send(sim, link);
-    else if (can_receive)
-        receive(sim, link);
-}
-
-/* Completions in any order. A lane that is full holds us up here, as in net/reactor.c. */
-static uint32_t reap(struct sim *sim, uint32_t io_index, uint32_t percent)
-{
-    struct io *io = &sim->world.ios[io_index];
-    uint32_t first = dice_below(&sim->dice, LINKS_MAX);
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < LINKS_MAX && port_is_clear(io->port); i++) {
-        struct link *link = &sim->links[(first + i) % LINKS_MAX];
-
-        if (link->phase == LINK_FREE || link->io_index != io_index)
-            continue;
-        for (uint32_t n = 0; n < 4 && has_completion(sim, link) && port_is_clear(io->port) &&
-                             dice_percent(&sim->dice, percent);
-             n++) {
-            complete_one(sim, link);
-            count++;
-        }
+        return true;
+    case EVENT_CANCEL:
+        complete_cancel(sim, link, kernel_conn(sim, link));
+        return true;
+    case EVENT_CLOSE:
+        complete_close(sim, link);
+        return true;
     }
-    return count;
+    must_never("an unknown event");
 }
 
-/* -- the turn -- */
-
-static uint32_t exchange_mail(struct sim *sim, uint32_t io_index)
-{
-    struct io *io = &sim->world.ios[io_index];
-    struct shard *shard = sim->scenario.inline_shards ? &sim->world.shards[io_index] : NULL;
-    uint32_t total_count = 0;
-
-    for (uint32_t round = 0; round < MAIL_ROUNDS_MAX; round++) {
-        uint32_t count = 0;
-
-        if (shard) {
-            count += shard_turn(shard);
-            (void)port_flush(shard->port);
-        }
-        count += io_drain_lanes(io);
-        total_count += count;
-        if (count == 0 || !shard)
-            break;
-    }
-    return total_count;
-}
-
-static void expire_timers(struct sim *sim, struct io *io)
-{
-    uint32_t slot_index;
-
-    while ((slot_index = wheel_expire(&io->wheel, io->now_tick)) != WHEEL_NONE) {
-        struct conn *conn = conn_at(io, slot_index);
-
-        conn->flags &= (uint16_t)~CONN_TIMED;
-        session_on_deadline(io, conn);
-        if (conn->state == CONN_CLOSING)
-            continue;
-        uint32_t next_tick = session_deadline(io, conn);
-
-        if (conn->state == CONN_LIVE && dice_percent(&sim->dice, 50))
-            next_tick = io->now_tick + QUIET_TICKS; /* looks, and does nothing before its time */
-        conn->flags |= CONN_TIMED;
-        wheel_add(&io->wheel, slot_index, next_tick);
-    }
-}
-
-/* Shutting down: say goodbye to everybody, then be stopped when all are gone. */
-static void drain(struct sim *sim, uint32_t io_index)
-{
-    struct io *io = &sim->world.ios[io_index];
-
-    for (uint32_t slot = 0; slot < sim->scenario.slot_count_max; slot++)
-        if (sim->links_by_slot[io_index][slot])
-            session_drain(io, conn_at(io, slot));
-    if (io_is_empty(io))
-        io->stopped = true;
-}
-
-static void attend_to_marked(struct sim *sim, uint32_t io_index)
-{
-    struct io *io = &sim->world.ios[io_index];
-    struct conn *conn;
-
-    while ((conn = conn_next_marked(io)) != NULL) {
-        struct link *link = sim->links_by_slot[io_index][conn->slot_index];
-
-        must(link);
-        model_watch(sim, link, conn);
-        attend(sim, link, conn);
-    }
-}
-
-static bool may_run(const struct sim *sim, const struct io *io)
-{
-    bool shard_clear =
-        !sim->scenario.inline_shards || port_is_clear(sim->world.shards[io->io_index].port);
-
-    return !world_is_asleep(&sim->world, io->io_index) || !port_is_clear(io->port) ||
-           !shard_clear || sim->world.now_tick != io->now_tick;
-}
-
-/* Did a completion wake the I/O actor? Then its turn begins by itself. */
-static bool has_completions(const struct sim *sim, uint32_t io_index)
+bool kernel_has_completions(const struct sim *sim, uint32_t io_index)
 {
     for (uint32_t i = 0; i < LINKS_MAX; i++)
-        if (sim->links[i].phase != LINK_FREE && sim->links[i].io_index == io_index &&
-            has_completion(sim, &sim->links[i]))
+        if (sim->links[i].io_index == io_index &&
+            next_event(sim, &sim->links[i], true) != EVENT_NONE)
             return true;
     return false;
 }
 
-static bool has_mail(const struct sim *sim, const struct io *io)
+/* The reactor trades the receive of a connection that has been quiet for a poll. */
+void kernel_demote(struct sim *sim, struct conn *conn)
 {
-    return port_has_mail(io->port) ||
-           (sim->scenario.inline_shards && port_has_mail(sim->world.shards[io->io_index].port));
-}
-
-uint32_t kernel_turn(struct sim *sim, uint32_t io_index, uint32_t percent)
-{
-    struct io *io = &sim->world.ios[io_index];
-    struct parker *parker = sim->world.parkers[io_index];
-    bool is_woken = has_completions(sim, io_index) && dice_percent(&sim->dice, percent);
-
-    if (!may_run(sim, io) && !is_woken)
-        return 0;
-    parker_cancel(parker);
-    io->now_tick = sim->world.now_tick;
-    uint32_t count = reap(sim, io_index, percent) + exchange_mail(sim, io_index);
-
-    if (io->now_tick != io->wheel.now_tick)
-        expire_timers(sim, io);
-    if (io->draining)
-        drain(sim, io_index);
-    io_list_step(io);
-    attend_to_marked(sim, io_index);
-    (void)port_flush(io->port); /* reap asks again */
-    if (count == 0) {
-        parker_prepare(parker);
-        if (has_mail(sim, io) || io->is_listing)
-            parker_cancel(parker);
-    }
-    return count;
-}
-
-bool kernel_is_quiet(const struct sim *sim, uint32_t io_index)
-{
-    return !has_completions(sim, io_index);
+    if (dice_percent(&sim->dice, 50) || conn->flags & CONN_EOF)
+        return;
+    clear_op(conn, OP_RECV);
+    set_op(conn, OP_POLL);
 }

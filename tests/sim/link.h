@@ -82,8 +82,11 @@ struct link {
     bool is_closing;   /* the close of its descriptor is with the kernel */
     uint32_t slot_index;
     struct iovec in_flight[LIMIT_SEND_SEGMENTS];
-    uint32_t accept_tick;
-    uint32_t last_fed_tick;
+    uint32_t accept_tick;   /* by the I/O actor's clock, which stands still during a turn */
+    uint32_t last_fed_tick; /* the same */
+    uint32_t fed_tick;      /* by the world's */
+    bool is_pinged;         /* read a Ping since then */
+    uint32_t ping_tick;
 
     /* -- what explains an end: model.c's -- */
     bool was_wrong;       /* fed something the broker must close it for */

@@ -206,6 +206,7 @@ void messages_received(struct sim *sim, struct link *link, struct span body)
         reception->has_begun = true;
     }
     reception->next_seq = deed.seq + 1;
+    reception->received_count++;
     sim->model.knowledge[link->index].received_count++;
     sim->message_count++;
 }
@@ -234,8 +235,33 @@ void messages_open(struct sim *sim, const struct link *link)
     }
 }
 
+/* No more was dropped for @link than was sent, since the last rest, to where it may have listened.
+ */
+static void check_dropped(struct sim *sim, const struct link *link)
+{
+    struct knowledge *knowledge = &sim->model.knowledge[link->index];
+    uint32_t dropped_count = kernel_conn(sim, link)->dropped_count - knowledge->dropped_at_rest;
+    uint32_t unheard_count = 0;
+
+    for (uint32_t i = 0; i < sim->model.stream_count; i++) {
+        const struct stream *stream = &sim->model.streams[i];
+
+        if (stream->is_used && stream->instance == link->instance &&
+            (stream->destination == link->etid || belief_find(sim, link, stream->destination)))
+            unheard_count +=
+                stream->sent_count - stream->base_seq - stream->at[link->index].received_count;
+    }
+    expect(dropped_count <= unheard_count,
+           "link %u: %u messages were dropped for it, but it missed only %u (20)", link->index,
+           dropped_count, unheard_count);
+    knowledge->dropped_at_rest += dropped_count;
+}
+
 void messages_settle(struct sim *sim)
 {
+    for (uint32_t i = 0; i < LINKS_MAX; i++)
+        if (kernel_is_live(sim, &sim->links[i]))
+            check_dropped(sim, &sim->links[i]);
     for (uint32_t i = 0; i < sim->model.stream_count; i++) {
         struct stream *stream = &sim->model.streams[i];
         const struct link *publisher = &sim->links[stream->publisher];

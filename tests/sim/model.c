@@ -131,6 +131,8 @@ static void received_init(struct link *link, struct span body)
 static void received_ping(struct sim *sim, struct link *link)
 {
     expect(sim->scenario.time_passes, "link %u: a Ping, and no time has passed (15)", link->index);
+    link->is_pinged = true;
+    link->ping_tick = sim->world.now_tick;
     if (link_has_room(link) && dice_percent(&sim->dice, 80))
         link_write_frame(link, SMQ_PONG, span_of(NULL, 0), span_of(NULL, 0), (struct deed){0});
 }
@@ -263,8 +265,11 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
     return false;
 }
 
-void model_ended(struct sim *sim, struct link *link, enum close_reason reason)
+void model_ended(struct sim *sim, struct link *link, const struct conn *conn)
 {
+    enum close_reason reason = (enum close_reason)conn->close_reason;
+
+    sim->model.ended_dropped_count += conn->dropped_count;
     expect(is_explained(sim, link, reason), "link %u: ended as %s, for no reason", link->index,
            close_reason_name(reason));
     if (link->etid != SMQ_ID_NONE)

@@ -73,16 +73,18 @@ struct knowledge {
     struct request requests[REQUESTS_MAX]; /* oldest first */
     uint32_t request_count;
     uint32_t next_number;
-    uint32_t received_count; /* messages */
-    uint32_t missing_count;  /* messages that surely were for it and did not come */
-    uint32_t dropped_count;  /* what the broker says it dropped for it, when we last looked */
+    uint32_t received_count;  /* messages */
+    uint32_t missing_count;   /* messages that surely were for it and did not come */
+    uint32_t dropped_count;   /* what the broker says it dropped for it, when we last looked */
+    uint32_t dropped_at_rest; /* and at the last rest */
 };
 
 /* How one connection has got on with one stream. */
 struct reception {
-    uint32_t next_seq;  /* nothing below may come any more */
-    uint32_t must_from; /* until the first has come: everything from here on must */
-    bool has_begun;     /* since the subscription, or the Connack: from now on without a gap */
+    uint32_t next_seq;       /* nothing below may come any more */
+    uint32_t received_count; /* since the last rest */
+    uint32_t must_from;      /* until the first has come: everything from here on must */
+    bool has_begun;          /* since the subscription, or the Connack: from now on without a gap */
 };
 
 /* What one connection publishes to one destination: numbered messages. */
@@ -110,9 +112,10 @@ struct model {
     uint32_t old_ids[SIM_INSTANCES_MAX][8]; /* TIDs and ETIDs that have gone */
     uint32_t old_id_count;
     uint32_t connect_counts[SIM_INSTANCES_MAX][SIM_UIDS_MAX]; /* Connects fed since the last rest */
-    struct calm *calm;      /* the action under way foretells everything; NULL in a storm */
-    uint64_t certain_count; /* messages the sessions surely took */
-    uint64_t maybe_count;   /* and those that they may have taken */
+    struct calm *calm;            /* the action under way foretells everything; NULL in a storm */
+    uint64_t ended_dropped_count; /* dropped for connections that have ended */
+    uint64_t certain_count;       /* messages the sessions surely took */
+    uint64_t maybe_count;         /* and those that they may have taken */
 };
 
 /* -- told by the wire -- */
@@ -123,8 +126,8 @@ void model_fed(struct sim *sim, struct link *link, const struct deed *deed, bool
 /* The client has read a frame. */
 void model_received(struct sim *sim, struct link *link, enum smq_packet type, struct span body);
 
-/* The broker ends the connection, for @reason: was there one? */
-void model_ended(struct sim *sim, struct link *link, enum close_reason reason);
+/* The broker ends the connection; @conn says for which reason: was there one? */
+void model_ended(struct sim *sim, struct link *link, const struct conn *conn);
 
 /* The broker closed the connection before it accepted it. */
 void model_refused(struct sim *sim, struct link *link);

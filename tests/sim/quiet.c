@@ -9,21 +9,16 @@
 #include <string.h>
 
 #include "tests/sim/client.h"
+#include "tests/sim/control.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/probe.h"
+#include "tests/sim/turn.h"
 
 #define ROUNDS_MAX      200000u /* far beyond any backlog a storm can build up */
-#define IDLE_ROUNDS_MAX 200u    /* rounds without progress that prove a standstill */
+#define IDLE_ROUNDS_MAX 1000u   /* rounds without progress that prove a standstill */
 
 /* -- coming to rest -- */
-
-static bool actor_is_quiet(const struct world *world, uint32_t actor)
-{
-    const struct port *port = &world->mesh.ports[actor];
-
-    return port_is_clear(port) && !port_has_mail(port);
-}
 
 static bool was_said_goodbye(const struct link *link)
 {
@@ -32,18 +27,13 @@ static bool was_said_goodbye(const struct link *link)
 
 static bool is_quiet(const struct sim *sim)
 {
-    const struct world *world = &sim->world;
-
-    for (uint32_t i = 0; i < mesh_control_index(&world->mesh); i++)
-        if (!actor_is_quiet(world, i))
-            return false;
-    for (uint32_t i = 0; i < sim->scenario.io_count; i++)
-        if (!kernel_is_quiet(sim, i) || world->ios[i].now_tick != world->now_tick)
+    for (uint32_t i = 0; i < mesh_control_index(&sim->world.mesh); i++)
+        if (!turn_is_quiet(sim, i))
             return false;
     for (uint32_t i = 0; i < LINKS_MAX; i++)
         if (was_said_goodbye(&sim->links[i]))
             return false;
-    return true;
+    return control_is_quiet(sim);
 }
 
 /* Everybody reads; who has been said goodbye closes. */
@@ -59,11 +49,10 @@ static void let_clients_react(struct sim *sim)
 static uint32_t run_random_actor(struct sim *sim)
 {
     uint32_t actor = dice_below(&sim->dice, mesh_control_index(&sim->world.mesh));
-    uint32_t io_count = sim->scenario.io_count;
 
-    if (actor < io_count)
-        return kernel_turn(sim, actor, 100);
-    return sim->scenario.inline_shards ? 0 : world_shard_turn(&sim->world, actor - io_count);
+    if (dice_percent(&sim->dice, 50))
+        return turn_slice(sim, actor, 100);
+    return turn_rest(sim, actor, 100);
 }
 
 _Noreturn static void report_standstill(const struct sim *sim)
@@ -71,10 +60,11 @@ _Noreturn static void report_standstill(const struct sim *sim)
     const struct world *world = &sim->world;
 
     for (uint32_t i = 0; i < mesh_control_index(&world->mesh); i++)
-        if (!actor_is_quiet(world, i))
-            journal_fail("actor %u has %s and is %s: nothing moves any more", i,
-                         port_has_mail(&world->mesh.ports[i]) ? "mail" : "a full lane ahead",
-                         world_is_asleep(world, i) ? "asleep" : "awake");
+        if (!turn_is_quiet(sim, i))
+            journal_fail("actor %u has %s, and nothing moves any more", i,
+                         port_has_mail(&world->mesh.ports[i])    ? "mail"
+                         : !port_is_clear(&world->mesh.ports[i]) ? "a full lane ahead"
+                                                                 : "a turn it does not end");
     journal_fail("the sockets do not come to rest");
 }
 
@@ -86,6 +76,7 @@ void quiet_settle(struct sim *sim)
         uint32_t count = 0;
 
         let_clients_react(sim);
+        control_listen(sim);
         for (uint32_t i = 0; i < sim->world.mesh.actor_count; i++)
             count += run_random_actor(sim);
         if (is_quiet(sim))
@@ -99,11 +90,6 @@ void quiet_settle(struct sim *sim)
 
 /* -- what each client knows -- */
 
-static bool is_unsure_of_answers(const struct sim *sim)
-{
-    return sim->scenario.tight_limits || scenario_has_faults(&sim->scenario);
-}
-
 /* The one thing a client is not told: whether a silent Observe was accepted. */
 static void resolve_observation(struct sim *sim, const struct link *link, struct belief *belief,
                                 const struct hold_probe *probe)
@@ -113,7 +99,7 @@ static void resolve_observation(struct sim *sim, const struct link *link, struct
 
     expect(wants || !probe->is_observing, "link %u observes %u, and did not ask for it (14)",
            link->index, belief->id);
-    if (exists && wants && !is_unsure_of_answers(sim))
+    if (exists && wants && !sim->scenario.tight_limits && !scenario_has_faults(&sim->scenario))
         expect(probe->is_observing, "link %u asked to observe topic %u, and does not (12)",
                link->index, belief->id);
     belief->observation = probe->is_observing ? OBS_ON : OBS_NONE;
@@ -322,6 +308,24 @@ static void check_messages(struct sim *sim)
            (unsigned long long)sim->model.maybe_count);
 }
 
+/* What was dropped for connections, those that have ended included, is what the counters say. */
+static void check_drops(struct sim *sim)
+{
+    const struct world *world = &sim->world;
+    uint64_t count = sim->model.ended_dropped_count;
+
+    if (scenario_has_faults(&sim->scenario))
+        return; /* what a publisher's I/O actor could not keep is counted with the rest */
+    for (uint32_t i = 0; i < LINKS_MAX; i++)
+        if (kernel_is_live(sim, &sim->links[i]))
+            count += kernel_conn(sim, &sim->links[i])->dropped_count;
+    check_gauge("the sum of the counters of dropped messages",
+                world_io_stat(world, IO_STAT_DROPPED_NEW) +
+                    world_io_stat(world, IO_STAT_DROPPED_OLD) +
+                    world_io_stat(world, IO_STAT_DROPPED_CLOSED),
+                count);
+}
+
 /* -- memory -- */
 
 /* A client's identity: one message, shared by its shard and its I/O actor. */
@@ -383,40 +387,38 @@ void quiet_check(struct sim *sim)
     check_gauges(sim, &tally);
     check_messages(sim);
     check_memory(sim, &tally);
+    check_drops(sim);
     messages_settle(sim);
     memset(sim->model.connect_counts, 0, sizeof(sim->model.connect_counts));
 }
 
+/* -- deadlines -- */
+
+static void check_deadline(const struct sim *sim, const struct link *link)
+{
+    const struct config *config = &sim->scenario.config;
+    uint32_t slack_ms = 2 * WHEEL_TICK_MS;
+    uint32_t waited_ms = (sim->world.now_tick - link->accept_tick) * WHEEL_TICK_MS;
+    uint32_t silent_ms = (sim->world.now_tick - link->fed_tick) * WHEEL_TICK_MS;
+    uint32_t pinged_ms = (sim->world.now_tick - link->ping_tick) * WHEEL_TICK_MS;
+
+    if (link->phase != LINK_LIVE)
+        expect(waited_ms <= config->limits.handshake_timeout_ms + slack_ms,
+               "link %u has been shaking hands for %u ms (1)", link->index, waited_ms);
+    else if (silent_ms > config->keepalive_idle_ms + slack_ms)
+        expect(link->is_pinged && pinged_ms <= config->keepalive_answer_ms + slack_ms,
+               "link %u has been silent for %u ms, and %s (15)", link->index, silent_ms,
+               link->is_pinged ? "did not answer a Ping" : "was not pinged");
+}
+
+void quiet_check_deadlines(const struct sim *sim)
+{
+    for (uint32_t i = 0; i < LINKS_MAX; i++)
+        if (sim->links[i].phase != LINK_FREE)
+            check_deadline(sim, &sim->links[i]);
+}
+
 /* -- the end of a run -- */
-
-static void tell_to_stop(struct sim *sim, uint32_t from_actor, uint32_t count)
-{
-    struct port *control = &sim->world.mesh.ports[mesh_control_index(&sim->world.mesh)];
-
-    for (uint32_t i = from_actor; i < from_actor + count; i++)
-        port_push(control, i, (struct envelope){.kind = ENVELOPE_STOP});
-    (void)port_flush(control);
-}
-
-static void drain(struct sim *sim)
-{
-    struct world *world = &sim->world;
-    struct port *control = &world->mesh.ports[mesh_control_index(&world->mesh)];
-    struct envelope envelope;
-
-    journal_note("the broker is told to stop");
-    sim->is_draining = true;
-    tell_to_stop(sim, 0, sim->scenario.io_count);
-    quiet_settle(sim);
-    for (uint32_t i = 0; i < sim->scenario.io_count; i++)
-        expect(io_is_empty(&world->ios[i]), "io %u did not drain", i);
-    tell_to_stop(sim, world_shard_actor(world, 0), sim->scenario.shard_count);
-    quiet_settle(sim);
-    for (uint32_t i = 0; i < sim->scenario.shard_count; i++)
-        expect(port_pop(control, world_shard_actor(world, i), &envelope) &&
-                   envelope.kind == ENVELOPE_STOPPED,
-               "shard %u did not say that it has stopped", i);
-}
 
 void quiet_end(struct sim *sim)
 {
@@ -425,7 +427,7 @@ void quiet_end(struct sim *sim)
     for (uint32_t i = 0; i < world->mesh.actor_count; i++)
         world->mems[i]->fail_at = 0;
     if (dice_percent(&sim->dice, 50)) {
-        drain(sim);
+        control_drain(sim);
     } else {
         for (uint32_t i = 0; i < LINKS_MAX; i++)
             if (sim->links[i].phase != LINK_FREE)

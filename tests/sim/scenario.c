@@ -81,7 +81,7 @@ static void draw_limits(struct scenario *scenario, struct dice *dice)
     bool tight = scenario->tight_limits;
 
     *limits = (struct config_limits){
-        .connection_count_max = tight ? dice_between(dice, 2, 12) : 1000,
+        .connection_count_max = tight ? dice_between(dice, 3, 20) : 1000,
         .handshake_count_max = tight ? dice_between(dice, 2, 8) : 1000,
         .handshake_timeout_ms = 4000,
         .topics_per_client_max = tight ? dice_between(dice, 1, 6) : 1000,
@@ -94,7 +94,7 @@ static void draw_limits(struct scenario *scenario, struct dice *dice)
         .subtopics_per_instance_max = tight ? dice_between(dice, 1, 4) : 1000,
         .frame_bytes_max = dice_percent(dice, 50) ? SMQ_FRAME_BYTES_MAX : 4096,
         .name_bytes_max = dice_percent(dice, 50) ? 255 : dice_between(dice, 8, 60),
-        .queue_bytes_max = scenario->small_queues ? dice_between(dice, 1500, 12000) : 1u << 24,
+        .queue_bytes_max = scenario->small_queues ? dice_between(dice, 1500, 6000) : 1u << 24,
         .slow_consumer = (enum slow_consumer)dice_below(dice, 3),
         .memory_bytes_max = 1ull << 30,
     };
@@ -114,7 +114,7 @@ void scenario_draw(struct scenario *scenario, struct dice *dice)
         scenario->inline_shards ? scenario->io_count : dice_between(dice, 1, SIM_SHARDS_MAX);
     scenario->slot_count_max = LIMIT_CONN_CHUNK * dice_between(dice, 1, 3);
     scenario->link_count = dice_between(dice, 2, 20);
-    scenario->uid_count = dice_between(dice, 2, SIM_UIDS_MAX);
+    scenario->uid_count = dice_percent(dice, 30) ? dice_between(dice, 2, 6) : SIM_UIDS_MAX;
     scenario->tight_limits = dice_percent(dice, 35);
     scenario->small_queues = dice_percent(dice, 40);
     scenario->short_sends = dice_percent(dice, 50);

@@ -15,7 +15,7 @@
 #define SIM_INSTANCES_MAX  3u
 #define SIM_NAMES_MAX      12u /* valid ones */
 #define SIM_SUBNAMES_MAX   6u
-#define SIM_UIDS_MAX       16u
+#define SIM_UIDS_MAX       40u
 #define SIM_NAME_BYTES_MAX 300u /* longer than any limit: refused names are used too */
 #define SIM_SLOTS_MAX      192u /* per I/O actor: three chunks */
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "tests/sim/coverage.h"
 #include "tests/sim/journal.h"
 
 static const char usage[] =
@@ -25,6 +26,7 @@ static const char usage[] =
     "  --seeds N    how many runs, with consecutive seeds (default 1)\n"
     "  --steps N    actions in a run (default 20000)\n"
     "  --verbose    print each action\n"
+    "  --coverage   print at the end how often each of the broker's counters was counted\n"
     "  --help       print this\n"
     "\n"
     "Exit code 0: all agreed. 1: not; the seed and the last 50 actions are printed.\n";
@@ -34,6 +36,7 @@ struct options {
     uint64_t seed_count;
     uint64_t step_count;
     bool verbose;
+    bool coverage;
 };
 
 /* Rest often enough that what went wrong is still in the journal. */
@@ -56,6 +59,7 @@ static void begin(struct sim *sim, uint64_t seed)
 static void end(struct sim *sim)
 {
     quiet_end(sim);
+    coverage_add(sim);
     world_deinit(&sim->world);
     model_free(&sim->model);
     for (uint32_t i = 0; i < LINKS_MAX; i++)
@@ -104,8 +108,7 @@ static void run_seed(uint64_t seed, const struct options *options)
     journal_note("seed %" PRIu64 ": %s", seed, text);
     play(sim, options->step_count);
     end(sim);
-    printf("seed %" PRIu64 ": %s; %" PRIu64 " messages received, %u connections\n", seed, text,
-           sim->message_count, sim->serial_count);
+    printf("seed %" PRIu64 ": %s\n", seed, text);
     free(sim);
 }
 
@@ -122,9 +125,13 @@ static bool parse_count(const char *text, uint64_t *value)
 static bool parse_options(int argument_count, char **arguments, struct options *options)
 {
     static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'},  {"seeds", required_argument, NULL, 'n'},
-        {"steps", required_argument, NULL, 't'}, {"verbose", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},        {0},
+        {"seed", required_argument, NULL, 's'},
+        {"seeds", required_argument, NULL, 'n'},
+        {"steps", required_argument, NULL, 't'},
+        {"verbose", no_argument, NULL, 'v'},
+        {"coverage", no_argument, NULL, 'c'},
+        {"help", no_argument, NULL, 'h'},
+        {0},
     };
     bool is_good = true;
     int option;
@@ -136,6 +143,8 @@ static bool parse_options(int argument_count, char **arguments, struct options *
         }
         if (option == 'v')
             options->verbose = true;
+        else if (option == 'c')
+            options->coverage = true;
         else if (option == 's')
             is_good &= parse_count(optarg, &options->seed);
         else if (option == 'n')
@@ -159,5 +168,6 @@ int main(int argument_count, char **arguments)
     log_set_level(LOG_LEVEL_ERROR); /* refusals and slow clients are what we are here for */
     for (uint64_t i = 0; i < options.seed_count; i++)
         run_seed(options.seed + i, &options);
+    coverage_print(options.coverage);
     return 0;
 }

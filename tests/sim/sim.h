@@ -3,7 +3,9 @@
  *
  *      scenario   what this seed plays: limits, sizes, troubles
  *      world      the broker: real I/O actors, shards, mesh
- *      kernel     sockets, and the turn of an I/O actor
+ *      kernel     sockets, and what completes on them
+ *      turn       who runs when, in slices
+ *      control    lists, and the end
  *      link       the client's end of each connection
  *      model      what the clients know, and what follows from it   (the oracle)
  *      storm      random actions, everything at once: rules that hold at every step
@@ -20,11 +22,31 @@
 #include "tests/sim/scenario.h"
 #include "tests/sim/world.h"
 
+/* How far an actor's turn has come (tests/sim/turn.h). */
+enum slice { SLICE_WAKE = 0, SLICE_REAP, SLICE_MAIL, SLICE_TIMERS, SLICE_ATTEND, SLICE_FLUSH };
+
+struct turn {
+    enum slice slice; /* the next one */
+    uint32_t done_count;
+    uint32_t mail_round_count;
+    uint32_t slept_tick;  /* asleep: since when ... */
+    uint32_t sleep_ticks; /* ... and for how long at most */
+};
+
+/* What the control actor waits for (tests/sim/control.h). */
+struct control {
+    bool is_asking; /* a list has been asked for and is not complete */
+    uint32_t row_count;
+    uint32_t stopped_count;
+};
+
 struct sim {
     struct world world;
     struct scenario scenario;
     struct dice dice;
     struct model model;
+    struct turn turns[SIM_ACTORS_MAX];
+    struct control control;
     struct link links[LINKS_MAX];
     struct link *links_by_slot[SIM_IO_MAX][SIM_SLOTS_MAX]; /* the kernel's table of descriptors */
     uint32_t in_flight_bytes[LINKS_MAX];                   /* as given to the kernel */
@@ -43,6 +65,10 @@ void calm_step(struct sim *sim);
  * with what the clients know (quiet.c). */
 void quiet_settle(struct sim *sim);
 void quiet_check(struct sim *sim);
+
+/* After some ticks at rest: nobody is kept waiting beyond the deadlines, give or take a tick that
+ * had begun and one that is not over (quiet.c). */
+void quiet_check_deadlines(const struct sim *sim);
 
 /* Everybody leaves, or the broker drains; then nothing must be left behind (quiet.c). */
 void quiet_end(struct sim *sim);

@@ -5,53 +5,70 @@
  * run in any order. The rules that must hold are the model's. Thread: one.
  */
 #include "tests/sim/client.h"
+#include "tests/sim/control.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/turn.h"
 
 /* -- clients -- */
 
+/* Everything about one topic in one go, before any of it is answered: here the tables race. */
+static void write_burst(struct sim *sim, struct link *link)
+{
+    uint8_t name = (uint8_t)dice_below(&sim->dice, sim->scenario.name_count);
+    struct chosen_id id = {.id = sim->model.tids[link->instance][name],
+                           .kind = ID_TOPIC,
+                           .name = name};
+    static const enum smq_packet types[] = {SMQ_SUBSCRIBE,   SMQ_CREATE,  SMQ_SUBSCRIBE,
+                                            SMQ_UNSUBSCRIBE, SMQ_OBSERVE, SMQ_UNOBSERVE};
+    uint32_t count = dice_between(&sim->dice, 2, 7);
+
+    for (uint32_t i = 0; i < count && link_has_room(link) && beliefs_have_room(sim, link); i++) {
+        uint32_t which = dice_below(&sim->dice, COUNT_OF(types));
+
+        if (which < 3)
+            client_ask_name(sim, link, types[which], name);
+        else if (id.id != SMQ_ID_NONE)
+            client_ask_id(sim, link, types[which], id);
+    }
+}
+
+static void write_messages(struct sim *sim, struct link *link)
+{
+    uint32_t destination = client_choose_id(sim, link).id;
+    uint32_t count = dice_percent(&sim->dice, 70) ? 1 : dice_between(&sim->dice, 2, 8);
+
+    if (link->phase != LINK_LIVE)
+        return; /* it does not know its own ETID yet */
+    for (uint32_t i = 0; i < count && link_has_room(link); i++)
+        (void)client_publish(sim, link, destination, client_choose_size(sim),
+                             dice_percent(&sim->dice, 8) ? 3 : 1);
+}
+
 static void write_something(struct sim *sim, struct link *link)
 {
-    static const uint8_t weights[] = {44, 16, 8, 14, 18, 10, 100, 8, 1, 1};
-    static const enum smq_packet types[] = {SMQ_SUBSCRIBE,   SMQ_CREATE,  SMQ_CREATESUB,
-                                            SMQ_UNSUBSCRIBE, SMQ_OBSERVE, SMQ_UNOBSERVE};
+    static const enum smq_packet types[] = {SMQ_SUBSCRIBE, SMQ_CREATE,    SMQ_UNSUBSCRIBE,
+                                            SMQ_OBSERVE,   SMQ_UNOBSERVE, SMQ_CREATESUB};
+    static const uint8_t weights[] = {44, 16, 14, 18, 10, 8, 12, 100, 8, 1, 1};
     uint32_t action = dice_weighted(&sim->dice, weights, COUNT_OF(weights));
 
-    switch (action) {
-    case 0:
-    case 1:
+    if (action < 2)
         client_ask_name(sim, link, types[action], client_choose_name(sim));
-        break;
-    case 2:
-        client_ask_name(sim, link, SMQ_CREATESUB,
-                        (uint8_t)dice_below(&sim->dice, sim->scenario.subname_count));
-        break;
-    case 3:
-    case 4:
-    case 5:
+    else if (action < 5)
         client_ask_id(sim, link, types[action], client_choose_id(sim, link));
-        break;
-    case 6:
-        if (link->phase == LINK_LIVE) {
-            uint32_t destination = client_choose_id(sim, link).id;
-            uint32_t count = dice_percent(&sim->dice, 70) ? 1 : dice_between(&sim->dice, 2, 6);
-
-            for (uint32_t i = 0; i < count && link_has_room(link); i++)
-                (void)client_publish(sim, link, destination, client_choose_size(sim),
-                                     dice_percent(&sim->dice, 8) ? 3 : 1);
-        }
-        break;
-    case 7:
+    else if (action == 5)
+        client_ask_name(sim, link, types[action],
+                        (uint8_t)dice_below(&sim->dice, sim->scenario.subname_count));
+    else if (action == 6)
+        write_burst(sim, link);
+    else if (action == 7)
+        write_messages(sim, link);
+    else if (action == 8)
         client_ping(sim, link);
-        break;
-    case 8:
+    else if (action == 9)
         client_disconnect(sim, link);
-        break;
-    default:
-        if (link->phase == LINK_LIVE)
-            client_be_wrong(sim, link, (enum wrong)dice_below(&sim->dice, WRONG_COUNT));
-        break;
-    }
+    else if (link->phase == LINK_LIVE)
+        client_be_wrong(sim, link, (enum wrong)dice_below(&sim->dice, WRONG_COUNT));
 }
 
 static struct link *pick_open(struct sim *sim)
@@ -80,15 +97,15 @@ static void dial_one(struct sim *sim)
         client_connect(sim, link, throw < 20);
 }
 
-/* A client that reads slowly opens its window by a little, a quick one by everything. */
+/* In scenarios with small queues a third of the clients read little, or nothing for a while. */
 static void read_some(struct sim *sim, struct link *link)
 {
-    if (sim->scenario.small_queues && link->index % 3 == 0) {
-        link->window_bytes = dice_below(&sim->dice, 4) ? dice_below(&sim->dice, 2000) : 0;
-        journal_note("link %u: will read %u bytes", link->index, link->window_bytes);
-    } else {
+    if (!sim->scenario.small_queues || link->index % 3 != 0) {
         link->window_bytes = 1u << 30;
+        return;
     }
+    link->window_bytes = dice_percent(&sim->dice, 60) ? 0 : dice_below(&sim->dice, 1000);
+    journal_note("link %u: will read %u bytes", link->index, link->window_bytes);
 }
 
 /* Three ways to vanish. */
@@ -136,7 +153,7 @@ static void act(struct sim *sim, struct link *link)
 
 static void let_time_pass(struct sim *sim)
 {
-    uint32_t ticks = dice_percent(&sim->dice, 90) ? 1 : dice_between(&sim->dice, 2, 60);
+    uint32_t ticks = dice_percent(&sim->dice, 95) ? 1 : dice_between(&sim->dice, 2, 60);
 
     if (!sim->scenario.time_passes)
         return;
@@ -156,35 +173,45 @@ static void break_memory(struct sim *sim)
     sim->world.mems[actor]->fail_at = nth;
 }
 
+static void let_control_act(struct sim *sim)
+{
+    control_listen(sim);
+    if (dice_percent(&sim->dice, 50))
+        control_ask_list(sim);
+}
+
 void storm_step(struct sim *sim)
 {
-    static const uint8_t weights[] = {30, 24, 40, 4, 2, 2};
+    static const uint8_t weights[] = {60, 40, 4, 4, 2, 1};
     struct link *link;
 
     switch (dice_weighted(&sim->dice, weights, COUNT_OF(weights))) {
     case 0: {
-        uint32_t io_index = dice_below(&sim->dice, sim->scenario.io_count);
+        uint32_t actor = dice_below(&sim->dice, mesh_control_index(&sim->world.mesh));
+        uint32_t percent = dice_percent(&sim->dice, 50) ? 100 : 30;
 
-        (void)kernel_turn(sim, io_index, dice_percent(&sim->dice, 50) ? 100 : 30);
+        if (dice_percent(&sim->dice, 50))
+            (void)turn_rest(sim, actor, percent);
+        else
+            (void)turn_slice(sim, actor, percent);
         break;
     }
     case 1:
-        if (!sim->scenario.inline_shards)
-            (void)world_shard_turn(&sim->world, dice_below(&sim->dice, sim->scenario.shard_count));
-        break;
-    case 2:
         link = pick_open(sim);
         if (link)
             act(sim, link);
         break;
-    case 3:
+    case 2:
         dial_one(sim);
         break;
-    case 4:
+    case 3:
         let_time_pass(sim);
         break;
-    default:
+    case 4:
         break_memory(sim);
+        break;
+    default:
+        let_control_act(sim);
         break;
     }
 }

@@ -169,24 +169,3 @@ uint32_t world_shard_of_id(const struct world *world, uint32_t id)
 {
     return mesh_shard_of_id(&world->mesh, id);
 }
-
-/* As shard_main: a turn, then sleep when there was nothing; with a full lane ahead, only doze. */
-uint32_t world_shard_turn(struct world *world, uint32_t shard_index)
-{
-    struct shard *shard = &world->shards[shard_index];
-    struct parker *parker = world->parkers[shard->port->index];
-
-    must(!world->scenario->inline_shards);
-    if (world_is_asleep(world, shard->port->index) && port_is_clear(shard->port))
-        return 0;
-    parker_cancel(parker);
-    uint32_t handled_count = shard_turn(shard);
-
-    (void)port_flush(shard->port); /* shard_turn asks again */
-    if (handled_count > 0)
-        return handled_count;
-    parker_prepare(parker);
-    if (port_is_clear(shard->port) && port_has_mail(shard->port))
-        parker_cancel(parker);
-    return 0;
-}

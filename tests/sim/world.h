@@ -2,8 +2,7 @@
  * tests/sim/world.h — the broker of one run: real I/O actors and shards on a real mesh, without
  * threads and without a kernel.
  *
- * Put together as server/broker.c does it. Who runs when is up to the caller; a parked actor is
- * asleep until another one wakes it through the mesh, as a thread would be. Thread: one.
+ * Put together as server/broker.c does it. Who runs when is tests/sim/turn.h's. Thread: one.
  */
 #pragma once
 
@@ -57,12 +56,3 @@ static inline uint32_t world_shard_actor(const struct world *world, uint32_t sha
 {
     return mesh_shard_index(&world->mesh, shard);
 }
-
-/* May this actor run? One that sleeps waits for a waker. */
-static inline bool world_is_asleep(const struct world *world, uint32_t actor)
-{
-    return atomic_load_explicit(&world->parkers[actor]->parked, memory_order_relaxed);
-}
-
-/* Take a turn with a dedicated shard, unless it sleeps; returns how many envelopes it handled. */
-uint32_t world_shard_turn(struct world *world, uint32_t shard);
