@@ -35,13 +35,11 @@
 #define LIMIT_HELD_PER_CLIENT    32768u     /* ids one client may hold: its count is a u16 */
 #define LIMIT_PENDING_PER_CLIENT 8192u      /* unanswered requests; its count is a u16 */
 #define LIMIT_INFO_BYTES         1024u /* of a Connect's info: kept for as long as the client is there */
-#define LIMIT_REASON_BYTES       120u       /* text in a Disconnect or a refused Connack */
-#define LIMIT_LINGER_BYTES_MAX   (1u << 20) /* read and thrown away after we said goodbye */
+#define LIMIT_REASON_BYTES       120u /* text in a Disconnect or a refused Connack */
 
 /* -- one turn of the I/O loop -- */
-#define LIMIT_TURN_CQES          4096u  /* completions handled before the lanes get a look */
-#define LIMIT_TURN_CONN_BYTES    65536u /* one connection's share of a turn's receive buffers */
-#define LIMIT_SEND_SEGMENTS      16u    /* iovecs in one send; merging beyond that gains nothing */
+#define LIMIT_TURN_CQES          4096u /* completions handled before the lanes get a look */
+#define LIMIT_SEND_SEGMENTS      16u   /* iovecs in one send; merging beyond that gains nothing */
 #define LIMIT_SHARE_BYTES_MIN    1024u /* from here a reference is cheaper than a copy (measured) */
 #define LIMIT_TIGHT_QUEUE_BYTES  8192u /* what a queue may hold while memory is tight */
 #define LIMIT_QUEUE_CONTROL_ROOM 65536u /* over queue_bytes, for acks; beyond: disconnect */

@@ -72,7 +72,7 @@ static void fill(struct log_record *record, enum log_level level, const char *na
         memcpy(record->text + sizeof(record->text) - sizeof(cut), cut, sizeof(cut));
     /* One event, one line, and no terminal is told anything by a peer. */
     for (char *at = record->text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 127)
+        if ((unsigned char)*at < ' ' || (unsigned char)*at >= 127)
             *at = '?';
 }
 

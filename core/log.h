@@ -75,7 +75,8 @@ bool log_is_on(enum log_level level);
  * Note an event. Any thread.
  *
  * @name: a literal, dotted, never changed once released: operators search for it.
- * @format: key=value pairs; bytes below a space (a peer may have chosen them) become '?'.
+ * @format: key=value pairs; bytes that are not printable ASCII (a peer may have
+ * chosen them) become '?'.
  * Cost:  1 ns when the level is off, 2 ns when the lane is full, else about 0.1 us.
  */
 void log_event(enum log_level level, const char *name, const char *format, ...) PRINTF(3, 4);

@@ -62,11 +62,6 @@ bool mem_is_tight(const struct mem_budget *budget)
     return budget_used(budget) > budget->limit_bytes - budget->limit_bytes / 16;
 }
 
-bool mem_is_over(const struct mem_budget *budget)
-{
-    return budget_used(budget) >= budget->limit_bytes;
-}
-
 void mem_count(struct mem *mem, enum mem_kind kind, int64_t bytes)
 {
     int64_t now = atomic_load_explicit(&mem->kind_bytes[kind], memory_order_relaxed) + bytes;

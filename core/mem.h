@@ -89,11 +89,9 @@ MUST_CHECK void *mem_resize(struct mem *mem, enum mem_kind kind, void *block, si
 /* Count bytes that were got another way (mmap, a library). Negative gives back. */
 void mem_count(struct mem *mem, enum mem_kind kind, int64_t bytes);
 
-/* Is less than a sixteenth of the budget left? Then new connections are refused. Any thread. */
+/* Is less than a sixteenth of the budget left? Then new connections are refused and long queues
+ * shed. Any thread. */
 bool mem_is_tight(const struct mem_budget *budget);
-
-/* Is the budget used up? Then queues are shed. Any thread. */
-bool mem_is_over(const struct mem_budget *budget);
 
 /* What malloc really takes for @bytes. */
 size_t mem_cost(size_t bytes);

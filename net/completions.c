@@ -108,13 +108,29 @@ static void ask_peer(struct reactor *reactor, struct conn *conn)
     reactor->instant_count++;
 }
 
-static void cancel_all(struct reactor *reactor, struct conn *conn)
+/* Cancel what may stay in the kernel for long: the wait for input, then that for output. Each once,
+ * and by its user_data: a cancel by descriptor would make the kernel look at every request of the
+ * uring. A shutdown and the question for the peer's address end by themselves. */
+static void cancel_one(struct reactor *reactor, struct conn *conn)
 {
+    bool input = conn->ops & (OP_BIT(OP_POLL) | OP_BIT(OP_RECV)) && !(conn->flags & CONN_NO_INPUT);
+    bool output = conn->ops & OP_BIT(OP_WRITABLE) && !(conn->flags & CONN_NO_OUTPUT);
+    enum conn_op op = !input ? OP_WRITABLE : conn->ops & OP_BIT(OP_RECV) ? OP_RECV : OP_POLL;
+    if (!input && !output)
+        return;
     struct io_uring_sqe *sqe = next_sqe(reactor);
 
-    io_uring_prep_cancel_fd(sqe, (int)conn->slot_index,
-                            IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
+    conn->flags |= input ? CONN_NO_INPUT : CONN_NO_OUTPUT;
+    io_uring_prep_cancel64(sqe, user_data_of(op, conn->generation, conn->slot_index), 0);
     own(conn, sqe, OP_CANCEL);
+}
+
+/* Not found: it was just then on its way to us, or to another round. If it does not come home now,
+ * cancel it again. */
+static void on_cancelled(struct conn *conn, const struct io_uring_cqe *cqe)
+{
+    if (cqe->res == -ENOENT && conn->ops & OP_BIT(OP_RECV))
+        conn->flags &= (uint16_t)~CONN_NO_INPUT;
 }
 
 void reactor_demote(struct reactor *reactor, struct conn *conn)
@@ -228,7 +244,7 @@ static void attend_closing(struct reactor *reactor, struct conn *conn)
     if (conn->ops == 0)
         close_slot(reactor, conn->slot_index, conn);
     else if (!(conn->ops & (OP_BIT(OP_CANCEL) | OP_BIT(OP_CLOSE))))
-        cancel_all(reactor, conn);
+        cancel_one(reactor, conn);
 }
 
 void reactor_attend(struct reactor *reactor, struct conn *conn)
@@ -469,6 +485,8 @@ static void conn_completion(struct reactor *reactor, struct conn *conn, enum con
         conn_mark(&reactor->io, conn);
         break;
     case OP_CANCEL:
+        on_cancelled(conn, cqe);
+        break;
     case OP_SHUTDOWN: /* failed: the peer was faster; the deadline closes */
         break;
     case OP_CLOSE:

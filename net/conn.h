@@ -80,6 +80,8 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_ADMITTED    0x40u  /* counts in the connections quota, else in handshakes */
 #define CONN_SLOW        0x80u  /* said once that it is slow, until its queue has emptied */
 #define CONN_DEMOTE      0x100u /* its multishot receive was cancelled because it is quiet */
+#define CONN_NO_INPUT    0x200u /* closing: its receive or poll has been cancelled */
+#define CONN_NO_OUTPUT   0x400u /* closing: its send has been cancelled */
 
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {

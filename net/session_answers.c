@@ -1,8 +1,8 @@
 /*
  * net/session_answers.c — what the shards say: envelopes in, frames out.
  *
- * Thread: the I/O actor's. Each handler owns the envelope's msg reference. An answer may find its
- * connection gone: then the hold it brings is given back, so the shard's tables stay true.
+ * Thread: the I/O actor's. The envelope's msg reference is dropped after its handler. An answer may
+ * find its connection gone: then the hold it brings is given back, so the shard's tables stay true.
  */
 #include "core/log.h"
 #include "core/msg.h"

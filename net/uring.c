@@ -31,7 +31,9 @@ static void explain_setup(int error_number, char error[URING_ERROR_BYTES])
     (void)uname(&name);
     if (error_number == ENOSYS)
         snprintf(error, URING_ERROR_BYTES,
-                 "kernel %s has no io_uring; smqd needs Linux 6.1 or newer", name.release);
+                 "kernel %s has no io_uring, or a container's seccomp profile hides it; smqd needs "
+                 "Linux 6.1 or newer with io_uring_setup allowed",
+                 name.release);
     else if (error_number == EPERM && disabled == 2)
         snprintf(
             error, URING_ERROR_BYTES,

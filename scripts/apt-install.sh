@@ -10,8 +10,9 @@ set -euo pipefail
 packages_of() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
-        libck-dev liburing-dev libconfuse-dev libjansson-dev android-libboringssl-dev ;;
-    test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 gcc-arm-none-eabi ;;
+        libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
+        android-libboringssl-dev ;;
+    test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 openssl gcc-arm-none-eabi ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;
     bench) echo redis-server nats-server mosquitto ;;
