@@ -150,6 +150,7 @@ static void wake(struct sim *sim, struct link *link, struct conn *conn)
         return;
     }
     set_op(conn, OP_RECV);
+    conn->last_input_tick = io_of(sim, link)->now_tick;
     session_retime(io_of(sim, link), conn);
 }
 
@@ -181,7 +182,7 @@ static void flush(struct sim *sim, struct link *link, struct conn *conn)
 {
     struct io *io = io_of(sim, link);
 
-    if (conn->ops & OP_BIT(OP_SEND) || conn->out.queued_bytes == 0)
+    if (conn->ops & (OP_BIT(OP_SEND) | OP_BIT(OP_WRITABLE)) || conn->out.queued_bytes == 0)
         return;
     uint32_t count = outq_gather(&conn->out, link->in_flight, LIMIT_SEND_SEGMENTS);
 
@@ -191,15 +192,15 @@ static void flush(struct sim *sim, struct link *link, struct conn *conn)
     sim->in_flight_bytes[link->index] = conn->out.in_flight_bytes;
 }
 
-/* How much of the send the peer's kernel took. */
+/* How much of the send the socket took: nothing of it, a part, all. */
 static uint32_t taken_bytes(struct sim *sim, const struct link *link, uint32_t in_flight_bytes)
 {
     uint32_t most = min_u32(in_flight_bytes, link->window_bytes);
 
-    if (link->is_cancelled)
+    if (link->has_aborted)
+        return 0;
+    if (link->is_cancelled || (sim->scenario.short_sends && dice_percent(&sim->dice, 30)))
         return dice_between(&sim->dice, 0, most);
-    if (sim->scenario.short_sends && dice_percent(&sim->dice, 30))
-        return dice_between(&sim->dice, 1, most);
     return most;
 }
 
@@ -219,7 +220,7 @@ static void complete_send(struct sim *sim, struct link *link)
     struct io *io = io_of(sim, link);
     struct conn *conn = kernel_conn(sim, link);
     uint32_t in_flight_bytes = conn->out.in_flight_bytes;
-    uint32_t count = link->has_aborted ? 0 : taken_bytes(sim, link, in_flight_bytes);
+    uint32_t count = taken_bytes(sim, link, in_flight_bytes);
 
     expect(in_flight_bytes == sim->in_flight_bytes[link->index],
            "link %u: %u bytes are in flight, but %u were sent", link->index, in_flight_bytes,
@@ -227,22 +228,22 @@ static void complete_send(struct sim *sim, struct link *link)
     clear_op(conn, OP_SEND);
     journal_note("link %u: io %u sent %u of %u bytes", link->index, link->io_index, count,
                  in_flight_bytes);
-    if (count == 0) { /* an error: the peer has gone, or we cancelled it */
-        conn->out.in_flight_bytes = 0;
-        if (conn->state != CONN_CLOSING)
-            conn_close(io, conn, CLOSE_PEER);
+    link->window_bytes -= count;
+    carry(sim, link, count);
+    io_count(io, IO_STAT_BYTES_OUT, count);
+    outq_sent(&conn->out, &io->mem, count);
+    if (conn->state == CONN_CLOSING) {
+        conn_mark(io, conn);
+    } else if (link->has_aborted) {
+        conn_close(io, conn, CLOSE_PEER);
+    } else if (count < in_flight_bytes) { /* the rest when the socket is writable again */
+        set_op(conn, OP_WRITABLE);
     } else {
-        link->window_bytes -= count;
-        carry(sim, link, count);
-        io_count(io, IO_STAT_BYTES_OUT, count);
-        outq_sent(&conn->out, &io->mem, count);
         if (conn->out.queued_bytes == 0)
             conn->flags &= (uint16_t)~CONN_SLOW;
         if (conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
             conn_mark(io, conn);
     }
-    if (conn->state == CONN_CLOSING)
-        conn_mark(io, conn);
 }
 
 /* -- the end of a connection: as net/completions.c -- */
@@ -324,15 +325,34 @@ static void complete_close(struct sim *sim, struct link *link)
 
 /* -- completions -- */
 
+#define WAITING_OPS (OP_BIT(OP_RECV) | OP_BIT(OP_POLL) | OP_BIT(OP_WRITABLE))
+
 /* A cancelled receive or poll comes home. */
 static void complete_cancel(struct sim *sim, struct link *link, struct conn *conn)
 {
-    clear_op(conn, conn->ops & OP_BIT(OP_RECV) ? OP_RECV : OP_POLL);
+    clear_op(conn, conn->ops & OP_BIT(OP_RECV)   ? OP_RECV
+                   : conn->ops & OP_BIT(OP_POLL) ? OP_POLL
+                                                 : OP_WRITABLE);
+    conn_mark(io_of(sim, link), conn);
+}
+
+/* There is room in the socket again. */
+static void complete_writable(struct sim *sim, struct link *link, struct conn *conn)
+{
+    clear_op(conn, OP_WRITABLE);
     conn_mark(io_of(sim, link), conn);
 }
 
 /* What could have happened to a socket by now, one of each. */
-enum event { EVENT_NONE, EVENT_ACCEPT, EVENT_RECEIVE, EVENT_SEND, EVENT_CANCEL, EVENT_CLOSE };
+enum event {
+    EVENT_NONE,
+    EVENT_ACCEPT,
+    EVENT_RECEIVE,
+    EVENT_SEND,
+    EVENT_WRITABLE,
+    EVENT_CANCEL,
+    EVENT_CLOSE
+};
 
 static bool can_receive(const struct link *link, const struct conn *conn)
 {
@@ -340,12 +360,6 @@ static bool can_receive(const struct link *link, const struct conn *conn)
 
     return has_input && !link->is_eof_fed && conn->state != CONN_CLOSING &&
            conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL));
-}
-
-static bool can_send(const struct link *link, const struct conn *conn)
-{
-    return conn->ops & OP_BIT(OP_SEND) &&
-           (link->window_bytes > 0 || link->has_aborted || link->is_cancelled);
 }
 
 /* @prefers_send: which, when both could be. */
@@ -359,12 +373,15 @@ static enum event next_event(const struct sim *sim, const struct link *link, boo
         return EVENT_ACCEPT;
     if (link->is_closing)
         return EVENT_CLOSE;
-    if (link->is_cancelled && conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL)))
+    if (link->is_cancelled && conn->ops & WAITING_OPS)
         return EVENT_CANCEL;
     bool receives = can_receive(link, conn);
+    bool has_room = link->window_bytes > 0 || link->has_aborted;
 
-    if (can_send(link, conn) && (prefers_send || !receives))
+    if (conn->ops & OP_BIT(OP_SEND) && (prefers_send || !receives))
         return EVENT_SEND;
+    if (conn->ops & OP_BIT(OP_WRITABLE) && has_room && (prefers_send || !receives))
+        return EVENT_WRITABLE;
     return receives ? EVENT_RECEIVE : EVENT_NONE;
 }
 
@@ -381,6 +398,9 @@ bool kernel_complete(struct sim *sim, struct link *link)
         return true;
     case EVENT_SEND:
         complete_send(sim, link);
+        return true;
+    case EVENT_WRITABLE:
+        complete_writable(sim, link, kernel_conn(sim, link));
         return true;
     case EVENT_CANCEL:
         complete_cancel(sim, link, kernel_conn(sim, link));

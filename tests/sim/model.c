@@ -253,7 +253,8 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
         return now_tick - link->last_fed_tick >=
                ticks_of(config->keepalive_idle_ms) + ticks_of(config->keepalive_answer_ms);
     case CLOSE_SLOW:
-        return sim->scenario.small_queues;
+        return sim->scenario.small_queues ||
+               sim->scenario.little_memory; /* queues are short then */
     case CLOSE_MEMORY:
         return scenario_has_faults(&sim->scenario);
     case CLOSE_DRAIN:

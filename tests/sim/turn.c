@@ -174,6 +174,7 @@ static uint32_t io_slice(struct sim *sim, uint32_t io_index, uint32_t percent)
         expire_timers(sim, io_index);
         drain(sim, io_index);
         io_list_step(io);
+        io_shed_step(io);
         turn->slice = SLICE_ATTEND;
         break;
     case SLICE_ATTEND:
