@@ -3,7 +3,7 @@
  *
  * Thread: the shard's (a router thread, an I/O thread's turn, or the simulation).
  * Owns:   nothing but its state (core/shard_state.c).
- * Never:  blocks, except in shard_main when there is nothing to do.
+ * Never:  blocks. The thread around it, when it has one of its own: core/shard_thread.c.
  *
  * One rule keeps everybody's tables true: the shard is the authority on who holds what, and every
  * request gets exactly one answer on the same lane. An I/O actor whose connection has closed
@@ -11,11 +11,7 @@
  */
 #include "core/shard.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "core/msg.h"
 #include "core/shard_state.h"
@@ -580,67 +576,6 @@ uint32_t shard_turn(struct shard *shard)
         count(shard, SHARD_STAT_TURNS, 1);
     }
     return handled_count;
-}
-
-static uint64_t read_clock_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* threads.spin: keep looking for that long before sleeping. Returns: is there mail? */
-static bool spin(const struct shard *shard)
-{
-    uint64_t spin_ns = (uint64_t)shard->config->spin_us * 1000;
-    uint64_t end_ns = spin_ns ? read_clock_ns() + spin_ns : 0;
-
-    while (spin_ns > 0 && read_clock_ns() < end_ns)
-        if (port_has_mail(shard->port))
-            return true;
-    return false;
-}
-
-/* Sleep until somebody pushes to us; or, while a receiver's lane is full, for a moment: it does
- * not tell us when there is room again. */
-static void park(struct shard *shard, struct parker *parker)
-{
-    bool clear = port_is_clear(shard->port);
-    uint64_t unused;
-
-    if (clear && spin(shard))
-        return;
-    parker_prepare(parker);
-    if (clear && port_has_mail(shard->port)) {
-        parker_cancel(parker);
-        return;
-    }
-    count(shard, SHARD_STAT_SLEEPS, 1);
-    struct pollfd wait = {.fd = parker->wake_fd, .events = POLLIN};
-    int ready = poll(&wait, 1, clear ? -1 : 1);
-    must(ready >= 0 || errno == EINTR);
-    if (ready > 0) {
-        ssize_t got = read(parker->wake_fd, &unused, sizeof(unused));
-        must(got == sizeof(unused) || errno == EAGAIN || errno == EINTR);
-    }
-    parker_cancel(parker);
-}
-
-void *shard_main(void *argument)
-{
-    struct shard *shard = argument;
-    struct parker *parker = shard->port->mesh->parkers[shard->port->index];
-
-    while (!shard->stopped) {
-        uint32_t handled_count = shard_turn(shard);
-
-        (void)port_flush(shard->port); /* shard_turn asks again */
-        if (handled_count == 0)
-            park(shard, parker);
-    }
-    (void)port_flush(shard->port); /* the STOPPED; whatever else is left, nobody waits for */
-    return NULL;
 }
 
 uint32_t shard_of_topic_name(const struct config *config, const struct mesh *mesh,
