@@ -128,11 +128,12 @@ run_suite() {
 
     mapfile -t targets < <(meson introspect "$directory" --targets | python3 -c '
 import json, os, sys
-wanted = {command[0] for command in json.loads(sys.argv[2])}
+build = os.path.realpath(sys.argv[1])
+wanted = {os.path.join(build, word) for command in json.loads(sys.argv[2]) for word in command}
 for target in json.load(sys.stdin):
     for path in target["filename"]:
         if path in wanted:
-            print(os.path.relpath(path, os.path.realpath(sys.argv[1])))
+            print(os.path.relpath(path, build))
 ' "$directory" "$(meson introspect "$directory" --tests | python3 -c '
 import json, sys
 print(json.dumps([t["cmd"] for t in json.load(sys.stdin)
@@ -147,7 +148,7 @@ print(json.dumps([t["cmd"] for t in json.load(sys.stdin)
     fi
     NINJA_TARGETS="${targets[*]}" need_build "$directory" || return
     while IFS=$'\t' read -r name command; do
-        output=$(eval "timeout 600 $command" 2>&1)
+        output=$(cd "$directory" && eval "timeout 600 $command" 2>&1) # where meson runs them, too
         code=$?
         account "$name" $code "$output"
         any=yes

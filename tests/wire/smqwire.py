@@ -46,7 +46,7 @@ import unittest
 
 from smqframes import *  # the tests' words: publish(), subscribe(), PING, wire ...
 
-SMQD = os.environ.get("SMQD", str(TOP / "build" / "smqd"))
+SMQD = os.path.abspath(os.environ.get("SMQD", str(TOP / "build" / "smqd")))
 SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
