@@ -147,7 +147,8 @@ enum exit_code admin_ask(const struct options *options, const char *question, js
     return code;
 }
 
-enum exit_code admin_show(const struct options *options, const char *question, const char *only)
+enum exit_code admin_show(const struct options *options, const char *question, const char *only,
+                          bool shows_zeros)
 {
     json_t *root;
     enum exit_code code = admin_ask(options, question, &root);
@@ -161,7 +162,7 @@ enum exit_code admin_show(const struct options *options, const char *question, c
         json_dumpf(shown, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
         putchar('\n');
     } else {
-        table_print(stdout, shown);
+        table_print(stdout, shown, shows_zeros);
     }
     json_decref(root);
     if (code == EXIT_OK && fflush(stdout) != 0)

@@ -21,5 +21,7 @@
 __attribute__((warn_unused_result)) enum exit_code admin_ask(const struct options *options,
                                                              const char *question, json_t **answer);
 
-/* Ask, and print the answer: as JSON, or as tables. @only: NULL, or the one member to show. */
-enum exit_code admin_show(const struct options *options, const char *question, const char *only);
+/* Ask, and print the answer: as JSON, or as tables. @only: NULL, or the one member to show.
+ * @shows_zeros: tables leave out no counter (JSON never does). */
+enum exit_code admin_show(const struct options *options, const char *question, const char *only,
+                          bool shows_zeros);

@@ -52,6 +52,8 @@ static const struct option_row {
      "longest wait for each answer (default 10)"},
     {KIND_FLAG, "memory", 0, NULL, FIELD(is_memory_only), COMMAND_STATS,
      "only the memory: what each kind of thing costs, and what is used"},
+    {KIND_FLAG, "all", 'a', NULL, FIELD(shows_zeros), COMMAND_STATS,
+     "also the counters at zero, which long lists leave out"},
     {KIND_FLAG, "verbose", 'v', NULL, FIELD(verbose), COMMAND_SUB | COMMAND_RPC,
      "also show topic, sender (ETID) and sub-topic"},
     {KIND_FLAG, "raw", 0, NULL, FIELD(raw), COMMAND_SUB | COMMAND_RPC,

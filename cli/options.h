@@ -41,6 +41,7 @@ struct options {
 
     /* -- how to print -- */
     bool json;
+    bool shows_zeros; /* stats: also the counters at zero */
     bool raw;
     bool verbose;
     bool help;

@@ -4,5 +4,5 @@
 
 enum exit_code command_peers(const struct options *options)
 {
-    return admin_show(options, "peers", NULL);
+    return admin_show(options, "peers", NULL, true);
 }

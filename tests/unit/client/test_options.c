@@ -129,3 +129,12 @@ Test(target, is_an_id_when_all_are_digits_and_a_name_otherwise)
     cr_assert_not(target_parse("topic:topic:", &id, &name));
     cr_assert_str_eq(name, "topic:");
 }
+
+Test(options, shows_all_counters_only_when_asked, .init = cr_redirect_stderr)
+{
+    cr_assert_eq(parse(COMMAND_STATS, "stats"), EXIT_OK);
+    cr_assert_not(options.shows_zeros);
+    cr_assert_eq(parse(COMMAND_STATS, "stats --all"), EXIT_OK);
+    cr_assert(options.shows_zeros);
+    cr_assert_eq(parse(COMMAND_PEERS, "peers --all"), EXIT_USAGE, "peers leaves nothing out");
+}
