@@ -455,8 +455,8 @@ static struct conn *conn_of(struct reactor *reactor, const struct io_uring_cqe *
 
     if (generation == 0)
         return NULL;
-    struct conn *conn = conn_at(&reactor->io, (uint32_t)cqe->user_data);
-    if (conn->generation == generation && conn->state != CONN_FREE)
+    struct conn *conn = conn_in_slot(&reactor->io, (uint32_t)cqe->user_data);
+    if (conn && conn->generation == generation)
         return conn;
     io_count(&reactor->io, IO_STAT_STALE, 1);
     return NULL;

@@ -81,16 +81,23 @@ struct conn *conn_at(const struct io *io, uint32_t slot_index)
     return &chunk->conns[slot_index % LIMIT_CONN_CHUNK];
 }
 
+struct conn *conn_in_slot(const struct io *io, uint32_t slot_index)
+{
+    struct conn_chunk *chunk =
+        slot_index < io->slot_count_max ? io->chunks[slot_index / LIMIT_CONN_CHUNK] : NULL;
+    struct conn *conn = chunk ? &chunk->conns[slot_index % LIMIT_CONN_CHUNK] : NULL;
+
+    return conn && conn->state != CONN_FREE ? conn : NULL;
+}
+
 struct conn *conn_find(struct io *io, struct conn_handle handle)
 {
-    must(handle.io_index == io->io_index && handle.slot_index < io->slot_count_max);
-    struct conn_chunk *chunk = io->chunks[handle.slot_index / LIMIT_CONN_CHUNK];
+    must(handle.io_index == io->io_index);
+    struct conn *conn = conn_in_slot(io, handle.slot_index);
 
-    if (!chunk)
+    if (!conn || conn->state >= CONN_LEAVING || conn->generation != handle.generation)
         return NULL;
-    struct conn *conn = &chunk->conns[handle.slot_index % LIMIT_CONN_CHUNK];
-    bool present = conn->state != CONN_FREE && conn->state < CONN_LEAVING;
-    return present && conn->generation == handle.generation ? conn : NULL;
+    return conn;
 }
 
 struct conn_handle conn_handle_of(const struct io *io, const struct conn *conn)
@@ -275,12 +282,13 @@ static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint
         room += freed_bytes;
     }
     uint32_t end = fitting_bytes(run, room, &fitting_count);
+    drop(io, conn, IO_STAT_DROPPED_NEW, frame_count - fitting_count);
     if (fitting_count > 0 && append_part(io, conn, run, 0, end)) {
         io_count(io, IO_STAT_MESSAGES_OUT, fitting_count);
         conn->sent_count += fitting_count;
-        frame_count -= fitting_count;
+    } else {
+        drop(io, conn, IO_STAT_DROPPED_MEMORY, fitting_count);
     }
-    drop(io, conn, IO_STAT_DROPPED_NEW, frame_count);
     conn_mark(io, conn);
 }
 

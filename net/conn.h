@@ -163,6 +163,9 @@ void conn_free(struct io *io, struct conn *conn);
 /* The connection, or NULL if it closed since the handle was made (ordinary). */
 struct conn *conn_find(struct io *io, struct conn_handle handle);
 
+/* Whatever connection is in a slot, in any state but FREE; NULL: none. */
+struct conn *conn_in_slot(const struct io *io, uint32_t slot_index);
+
 /* The connection in a slot that is in use. */
 struct conn *conn_at(const struct io *io, uint32_t slot_index);
 
