@@ -96,6 +96,8 @@ class TlsSocket:
 
     def handshake(self):
         """Once. Raises ConnectionError when the server closes meanwhile."""
+        if self.is_ready:
+            return
         while not self.is_ready:
             try:
                 self.session.do_handshake()
@@ -125,8 +127,7 @@ class TlsSocket:
         self._flush()
 
     def send(self, data):
-        if not self.is_ready:
-            self.handshake()
+        self.handshake()
         if not self.pending:
             count = self.session.write(data[:16384])
             self.pending = self.outgoing.read()
@@ -143,10 +144,9 @@ class TlsSocket:
 
     def recv(self, count):
         if not self.is_ready:
-            data = self.raw.recv(1, socket.MSG_PEEK)  # a server that closes at once is heard, too
-            if not data:
+            if not self.raw.recv(1, socket.MSG_PEEK):  # a server that closes at once is heard, too
                 return b""
-        self.handshake()
+            self.handshake()
         while True:
             try:
                 return self.session.read(count)
@@ -400,7 +400,7 @@ class Client:
     connect() after Connack. Reads are exact: a frame that was not expected is a failure.
     """
 
-    def __init__(self, address, label="client", receive_buffer_bytes=None):
+    def __init__(self, address, label="client", receive_buffer_bytes=None, tls=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer_bytes:
@@ -408,8 +408,8 @@ class Client:
         self.socket.settimeout(HANG_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address)
-        if TLS_DIR:
-            self.socket = TlsSocket(self.socket, tls_context(f"{TLS_DIR}/ca.crt"))
+        if tls or TLS_DIR:
+            self.socket = TlsSocket(self.socket, tls or tls_context(f"{TLS_DIR}/ca.crt"))
         self.label, self.etid, self.uid, self.seed = label, None, None, None
         self.answers_pings = (
             False  # True: the server's Pings are answered, and not shown to the test
