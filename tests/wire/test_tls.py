@@ -46,8 +46,10 @@ class TlsServer(Server):
 
     def command(self):
         if TLS_DIR:  # the settings of run.py --tls name credentials: here they are to be made
-            empty = [f"tls.{kind}_{what}=" for kind in ("ecc", "rsa") for what in ("certificate", "key")]
-            return super().command() + [word for name in empty for word in ("--set", name)]
+            command = super().command()
+            for name in ("ecc_certificate", "ecc_key", "rsa_certificate", "rsa_key"):
+                command += ["--set", f"tls.{name}="]
+            return command
         return super().command()
 
     @property
@@ -59,7 +61,8 @@ class TlsClient(Client):
     """A client of a TlsServer, with a context of its own."""
 
     def __init__(self, server, context=None, label="client"):
-        super().__init__(server.listeners[0], label, tls=context or tls_context(server.ca / "ca.crt"))
+        context = context or tls_context(server.ca / "ca.crt")
+        super().__init__(server.listeners[0], label, tls=context)
 
     def join(self, uid=b"uid-tls"):
         self.send(http_head(), connect_frame(uid))
