@@ -111,11 +111,12 @@ static enum exit_code ca_server(const struct ca_call *call)
            "  %s\n  %s\n  %s\n  %s\n"
            "\n"
            "Next: let smqd serve them, in its configuration:\n"
-           "  listen tls://*:8883 {\n"
-           "      ecc-certificate = \"%s\"\n"
-           "      ecc-key         = \"%s\"\n"
-           "      rsa-certificate = \"%s\"\n"
-           "      rsa-key         = \"%s\"\n"
+           "  listen = {\"tls://*:8883\"}\n"
+           "  tls {\n"
+           "      ecc_certificate = \"%s\"\n"
+           "      ecc_key = \"%s\"\n"
+           "      rsa_certificate = \"%s\"\n"
+           "      rsa_key = \"%s\"\n"
            "  }\n"
            "and let a client trust them:\n"
            "  smq sub hello --url tls://%s%s:8883/smq.lsp --ca %s\n",
@@ -151,8 +152,8 @@ static enum exit_code ca_device(const struct ca_call *call)
            "\n"
            "Next: let the device show it:\n"
            "  smq sub hello --url tls://localhost:8883/smq.lsp --ca %s --cert %s\n"
-           "smqd asks for it where the configuration says client-certificate = required, with\n"
-           "client-ca = \"%s\".\n",
+           "smqd asks for it where the configuration says\n"
+           "  tls { client_auth = required client_ca = \"%s\" }\n",
            name, revoked_count > 0 ? " (the old one is revoked)" : "", device.pem_path,
            device.header_path, root_path, device.pem_path, root_path);
     return EXIT_OK;
@@ -219,8 +220,8 @@ static enum exit_code ca_revoke(const struct ca_call *call)
                call->arguments[0]);
     printf("  %s   the revocation list\n"
            "\n"
-           "Next: smqd reads it where the configuration says client-crl = \"%s\"; it notices the\n"
-           "change by itself, and ends connections that use a revoked certificate.\n",
+           "Next: smqd reads it where the configuration says tls { client_crl = \"%s\" }:\n"
+           "send it SIGHUP, and it ends the connections that use a revoked certificate.\n",
            crl_path, crl_path);
     return EXIT_OK;
 }

@@ -57,10 +57,51 @@ static void tcp_close(struct link *link)
     smq_posix_close(&link->tcp);
 }
 
+/* -- tls ------------------------------------------------------------------------------------- */
+
+static const char *tls_advice(const struct smq_tls *tls, const struct options *options)
+{
+    if (tls->is_distrust && options->ca_path == NULL)
+        return "give the CA to trust with --ca FILE (smqd's own: DATA_DIR/ca/ca.crt)";
+    if (tls->is_distrust)
+        return "is this the CA of that broker, and the URL's host in its certificate?";
+    if (tls->is_tls_error)
+        return "is this a tls:// address of the broker, and do the files fit?";
+    return tcp_advice(&tls->tcp);
+}
+
+static enum exit_code tls_open(struct link *link, const struct url *url,
+                               const struct options *options)
+{
+    struct smq_tls_options tls_options = {.ca_path = options->ca_path,
+                                          .cert_path = options->cert_path,
+                                          .key_path = options->key_path,
+                                          .insecure = options->is_insecure,
+                                          .timeout_ms = (uint32_t)options->timeout_ms};
+
+    if (!smq_tls_open(&link->tls, url->host, url->port, &tls_options))
+        return complain(link->tls.is_distrust ? EXIT_DENIED : EXIT_UNAVAILABLE,
+                        "cannot connect to %s port %s: %s\n     %s", url->host, url->port,
+                        smq_tls_error(&link->tls), tls_advice(&link->tls, options));
+    link->transport = &link->tls.transport;
+    return EXIT_OK;
+}
+
+static const char *tls_error(const struct link *link)
+{
+    return smq_tls_error(&link->tls);
+}
+
+static void tls_close(struct link *link)
+{
+    smq_tls_close(&link->tls);
+}
+
 /* -- all ------------------------------------------------------------------------------------- */
 
 static const struct scheme schemes[] = {
     {"tcp", "8080", tcp_open, tcp_error, tcp_close},
+    {"tls", "8883", tls_open, tls_error, tls_close},
     {"http", "80", tcp_open, tcp_error, tcp_close}, /* as copied from a browser */
 };
 #define SCHEME_COUNT (sizeof schemes / sizeof schemes[0])
@@ -80,7 +121,8 @@ enum exit_code link_open(struct link *link, struct url *url, const struct option
             link->scheme = scheme;
         return code;
     }
-    return complain(EXIT_USAGE, "this smq cannot speak '%s://': use tcp://HOST:PORT/PATH",
+    return complain(EXIT_USAGE,
+                    "this smq cannot speak '%s://': use tcp://HOST:PORT/PATH or tls://...",
                     url->scheme);
 }
 

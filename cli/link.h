@@ -12,12 +12,14 @@
 #include "cli/options.h"
 #include "cli/url.h"
 #include "client/posix.h"
+#include "client/tls_ssl.h"
 
 struct link {
     const struct scheme *scheme;           /* NULL when closed */
     const struct smq_transport *transport; /* into the union: do not copy the struct */
     union {
         struct smq_posix tcp;
+        struct smq_tls tls;
     };
 };
 

@@ -27,6 +27,10 @@ struct options {
     const char *credentials; /* --credentials, else $SMQ_CREDENTIALS, else NULL */
     const char *uid;         /* NULL: a random one */
     const char *info;
+    const char *ca_path;   /* tls://: whom to trust; NULL: the system's list */
+    const char *cert_path; /* NULL: none */
+    const char *key_path;  /* NULL: in the certificate's file */
+    bool is_insecure;      /* tls://: trust anybody */
     const char *data_dir; /* --data-dir, else $SMQD_DATA_DIR, else ./data */
 
     /* -- what -- */

@@ -64,6 +64,25 @@ struct config_limits {
     uint64_t memory_bytes_max; /* everything the broker allocates; 0: half the machine's */
 };
 
+/* Words of tls.client_auth and tls.version_min. */
+enum config_client_auth { CONFIG_CLIENT_OFF = 0, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
+enum config_tls_version { CONFIG_TLS_1_2 = 0, CONFIG_TLS_1_3 };
+
+/* What all tls:// listeners share. Paths are "" when not set. */
+struct config_tls {
+    char *ecc_certificate; /* neither this nor the next: smqd makes its own */
+    char *ecc_key;         /* "": in the certificate's file */
+    char *rsa_certificate;
+    char *rsa_key;
+    uint32_t client_auth; /* enum config_client_auth */
+    char *client_ca;
+    char *client_crl;
+    uint32_t bind_uid;    /* a client's UID must be its certificate's identity */
+    uint32_t version_min; /* enum config_tls_version */
+    uint32_t compact;     /* after the handshake, keep only keys */
+    uint32_t ticket_ms;   /* a key of session tickets seals for so long */
+};
+
 struct config {
     struct config_listener *listeners;
     uint32_t listener_count;
@@ -78,6 +97,8 @@ struct config {
     uint32_t spin_us; /* look at the lanes this long before sleeping; 0: sleep at once */
 
     struct config_limits limits;
+
+    struct config_tls tls;
 
     uint32_t keepalive_idle_ms;   /* silence after which the broker pings */
     uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */

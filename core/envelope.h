@@ -40,9 +40,12 @@ struct msg;
     X(DELIVER)      /* msg: a run for all local subscribers of topic id */                         \
     X(DIRECT)       /* msg: a run for conn */                                                      \
     X(CHANGE)       /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                  \
+    /* -- a signer to an I/O actor -- */                                                           \
+    X(SIGNED) /* the RSA signature that conn waits for is made */                                  \
     /* -- control to and from the others -- */                                                     \
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \
+    X(RELOAD)   /* new TLS credentials are there to be taken */                                    \
     X(LIST)     /* id: what is asked for (enum list_kind); answered by ROWS, then ROWS_END */      \
     X(ROWS)     /* msg: JSON objects, comma-separated */                                           \
     X(ROWS_END) /* count: how many in all */

@@ -14,7 +14,8 @@
 /* -- actors -- */
 #define LIMIT_IO_ACTORS      64u /* a topic's mask of I/O actors is one u64 */
 #define LIMIT_SHARDS         64u /* as many as I/O actors when inline */
-#define LIMIT_ACTORS         (LIMIT_IO_ACTORS + LIMIT_SHARDS + 2u) /* and control, and one spare */
+#define LIMIT_SIGNERS        16u /* one makes 1,700 RSA signatures a second */
+#define LIMIT_ACTORS         (LIMIT_IO_ACTORS + LIMIT_SHARDS + 1u + LIMIT_SIGNERS) /* 1: control */
 #define LIMIT_INSTANCES      64u /* broker paths; each shard keeps a table per instance */
 #define LIMIT_LISTENERS      32u
 #define LIMIT_LISTEN_BACKLOG 4096 /* a reconnect storm; the kernel caps it at somaxconn */

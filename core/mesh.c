@@ -17,21 +17,26 @@ static bool may_talk(const struct mesh *mesh, uint32_t from, uint32_t to)
 {
     uint32_t control = mesh_control_index(mesh);
 
-    if (from == to)
+    if (from == to || to > control)
         return false;
+    if (from > control)
+        return is_io(mesh, to);
     return from == control || to == control || is_io(mesh, from) != is_io(mesh, to);
 }
 
-void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
-               struct parker **parkers, struct mem **mems)
+void mesh_init_sized(struct mesh *mesh, const struct mesh_size *size, struct parker **parkers,
+                     struct mem **mems)
 {
-    must(io_count >= 1 && io_count <= LIMIT_IO_ACTORS);
-    must(shard_count >= 1 && shard_count <= LIMIT_SHARDS);
-    uint32_t count = io_count + shard_count + 1;
-    struct mem *own = mems[count - 1];
+    must(size->io_count >= 1 && size->io_count <= LIMIT_IO_ACTORS);
+    must(size->shard_count >= 1 && size->shard_count <= LIMIT_SHARDS);
+    must(size->signer_count <= LIMIT_SIGNERS);
+    uint32_t control = size->io_count + size->shard_count;
+    uint32_t count = control + 1 + size->signer_count;
+    struct mem *own = mems[control];
 
-    *mesh = (struct mesh){.io_count = io_count,
-                          .shard_count = shard_count,
+    *mesh = (struct mesh){.io_count = size->io_count,
+                          .shard_count = size->shard_count,
+                          .signer_count = size->signer_count,
                           .actor_count = count,
                           .parkers = parkers,
                           .mem = own};
@@ -43,14 +48,25 @@ void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint3
             struct lane *lane = NULL;
 
             if (may_talk(mesh, from, to)) {
-                bool rare = from == count - 1 || to == count - 1;
+                bool rare = from >= control || to == control;
 
                 lane = mem_alloc_lines(own, MEM_LANE, sizeof(*lane));
-                lane_init(lane, mems[from], rare ? LIMIT_LANE_SLOTS_MIN : slot_count, parkers[to]);
+                lane_init(lane, mems[from], rare ? LIMIT_LANE_SLOTS_MIN : size->slot_count,
+                          parkers[to]);
             }
             *lane_at(mesh, from, to) = lane;
         }
     }
+}
+
+void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
+               struct parker **parkers, struct mem **mems)
+{
+    struct mesh_size size = {.io_count = io_count,
+                             .shard_count = shard_count,
+                             .slot_count = slot_count};
+
+    mesh_init_sized(mesh, &size, parkers, mems);
 }
 
 void mesh_deinit(struct mesh *mesh)

@@ -1,12 +1,13 @@
 /*
  * core/mesh.h — who can talk to whom: every actor's port, and the lanes between them.
  *
- *      index:  0 … io_count-1 │ io_count … io_count+shard_count-1 │ the last one
- *      actor:  I/O actors     │ router shards                     │ control
+ *      index:  0 … io_count-1 │ io_count … io_count+shard_count-1 │ the next one │ the rest
+ *      actor:  I/O actors     │ router shards                     │ control      │ signers
  *
- * I/O actors and shards are joined both ways, and control with everybody; I/O actors never talk
- * to each other, nor shards. A port belongs to one actor; it remembers whom it pushed to, so that
- * each sleeper is woken once per batch. A port can also be built without threads (simulation).
+ * I/O actors and shards are joined both ways, and control with both; I/O actors never talk to each
+ * other, nor shards. Signers (threads of tls/signer.h) only push, and only to I/O actors. A port
+ * belongs to one actor; it remembers whom it pushed to, so that each sleeper is woken once per
+ * batch. A port can also be built without threads (simulation).
  */
 #pragma once
 
@@ -25,15 +26,28 @@ struct port {
 struct mesh {
     uint32_t io_count;
     uint32_t shard_count;
-    uint32_t actor_count;    /* io_count + shard_count + 1 */
+    uint32_t signer_count;
+    uint32_t actor_count;    /* io_count + shard_count + 1 + signer_count */
     struct port *ports;      /* [actor_count] */
     struct lane **lanes;     /* [from * actor_count + to]; NULL where nobody talks */
     struct parker **parkers; /* [actor_count]; inline shards share their I/O actor's */
     struct mem *mem;         /* the lanes' memory; main's account */
 };
 
-/* Build all lanes. @parkers[i] is where actor i sleeps, @mems[i] its account; both stay the
- * caller's and must outlive the mesh. Only main, before the threads start. */
+/* Who takes part. */
+struct mesh_size {
+    uint32_t io_count;
+    uint32_t shard_count;
+    uint32_t signer_count;
+    uint32_t slot_count; /* of the lanes between I/O actors and shards */
+};
+
+/* Build all lanes. @parkers[i] is where actor i sleeps (NULL for signers), @mems[i] its account;
+ * both stay the caller's and must outlive the mesh. Only main, before the threads start. */
+void mesh_init_sized(struct mesh *mesh, const struct mesh_size *size, struct parker **parkers,
+                     struct mem **mems);
+
+/* The same, without signers. */
 void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
                struct parker **parkers, struct mem **mems);
 void mesh_deinit(struct mesh *mesh); /* after every thread has joined */
@@ -46,6 +60,11 @@ static inline uint32_t mesh_shard_index(const struct mesh *mesh, uint32_t shard)
 static inline uint32_t mesh_control_index(const struct mesh *mesh)
 {
     return mesh->io_count + mesh->shard_count;
+}
+
+static inline uint32_t mesh_signer_index(const struct mesh *mesh, uint32_t signer)
+{
+    return mesh_control_index(mesh) + 1 + signer;
 }
 
 /* Which shard owns a number (TID or ETID), and which a name (by its keyed hash). Ids are drawn so

@@ -547,6 +547,8 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_DELIVER:
     case ENVELOPE_DIRECT:
     case ENVELOPE_CHANGE:
+    case ENVELOPE_SIGNED:
+    case ENVELOPE_RELOAD:
     case ENVELOPE_STOPPED:
     case ENVELOPE_LIST:
     case ENVELOPE_ROWS:

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/msg.h"
+#include "net/secure.h"
 #include "net/session.h"
 
 #define SCRATCH_COUNT     128u
@@ -171,10 +172,10 @@ static void half_close(struct reactor *reactor, struct conn *conn)
  * it, the connection goes on, and it is so small that the socket takes it whole. The last is a
  * guess; when it is wrong, only this receiver, which does not read anyway, waits a little longer
  * for its next send (INSTANT_WAIT_NS in net/reactor.c). */
-static bool is_instant(const struct conn *conn)
+static bool is_instant(const struct conn *conn, const struct outq *out)
 {
-    return conn->out.in_flight_bytes == conn->out.queued_bytes &&
-           conn->out.queued_bytes <= INSTANT_BYTES_MAX && conn->state == CONN_LIVE;
+    return out->in_flight_bytes == out->queued_bytes && out->queued_bytes <= INSTANT_BYTES_MAX &&
+           (out == &conn->out || conn->out.queued_bytes == 0) && conn->state == CONN_LIVE;
 }
 
 /* Everything queued leaves in one send; the next one when this has come back.
@@ -185,8 +186,17 @@ static bool is_instant(const struct conn *conn)
 static void flush(struct reactor *reactor, struct conn *conn)
 {
     const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    struct outq *out = &conn->out;
 
-    if (conn->ops & (OP_BIT(OP_SEND) | OP_BIT(OP_WRITABLE)) || conn->out.queued_bytes == 0)
+    if (conn->ops & (OP_BIT(OP_SEND) | OP_BIT(OP_WRITABLE)))
+        return;
+    if (conn->flags & CONN_TLS) {
+        secure_fill(&reactor->io, conn);
+        if (!conn->secure || conn->state == CONN_CLOSING)
+            return;
+        out = &conn->secure->cipher;
+    }
+    if (out->queued_bytes == 0)
         return;
     if (reactor->scratch_used == SCRATCH_COUNT) {
         (void)io_uring_submit(&reactor->uring.kernel);
@@ -194,7 +204,7 @@ static void flush(struct reactor *reactor, struct conn *conn)
     }
     struct io_uring_sqe *sqe = next_sqe(reactor); /* first: it may submit, and free the scratch */
     struct send_scratch *scratch = &reactor->scratch[reactor->scratch_used];
-    uint32_t iovec_count = outq_gather(&conn->out, scratch->iovecs, LIMIT_SEND_SEGMENTS);
+    uint32_t iovec_count = outq_gather(out, scratch->iovecs, LIMIT_SEND_SEGMENTS);
 
     if (iovec_count == 1) {
         io_uring_prep_send(sqe, (int)conn->slot_index, scratch->iovecs[0].iov_base,
@@ -206,7 +216,7 @@ static void flush(struct reactor *reactor, struct conn *conn)
     }
     sqe->flags |= IOSQE_FIXED_FILE;
     own(conn, sqe, OP_SEND);
-    reactor->instant_count += is_instant(conn);
+    reactor->instant_count += is_instant(conn, out);
     io_count(&reactor->io, IO_STAT_SENDS, 1);
 }
 
@@ -228,7 +238,8 @@ static void attend_leaving(struct reactor *reactor, struct conn *conn)
     }
     flush(reactor, conn);
     listen_to(reactor, conn);
-    if (conn->out.queued_bytes > 0)
+    if (conn->state == CONN_CLOSING || conn->out.queued_bytes > 0 ||
+        conn_wire_queue(conn)->queued_bytes > 0)
         return; /* its completion marks it again */
     bool nothing_to_wait_for = conn->flags & CONN_EOF || conn->close_reason == CLOSE_DISCONNECT;
 
@@ -315,6 +326,8 @@ static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t li
         close_slot(reactor, slot_index, NULL);
         return;
     }
+    if (reactor->listeners[listener_index].tls)
+        conn->flags |= CONN_TLS;
     session_open(io, conn);
     if (reactor->knows_peer_addresses) {
         /* Answered within the submission, so before any byte of the connection is looked at. */
@@ -382,8 +395,11 @@ static void on_recv_data(struct reactor *reactor, struct conn *conn, const struc
     must(cqe->flags & IORING_CQE_F_BUFFER);
     io_count(io, IO_STAT_RECEIVES, 1);
     io_count(io, IO_STAT_BYTES_IN, (uint64_t)cqe->res);
-    session_input(io, conn,
-                  span_of(bufgroup_at(&reactor->uring.buffers, buffer_index), (size_t)cqe->res));
+    uint8_t *bytes = bufgroup_at(&reactor->uring.buffers, buffer_index);
+    if (conn->flags & CONN_TLS)
+        secure_input(io, conn, bytes, (size_t)cqe->res);
+    else
+        session_input(io, conn, span_of(bytes, (size_t)cqe->res));
     bufgroup_return(&reactor->uring.buffers, buffer_index);
 }
 
@@ -412,12 +428,12 @@ static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_
 static void on_send(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
 {
     struct io *io = &reactor->io;
-
-    uint32_t offered_bytes = conn->out.in_flight_bytes;
+    struct outq *out = conn_wire_queue(conn);
+    uint32_t offered_bytes = out->in_flight_bytes;
     uint32_t sent_bytes = cqe->res > 0 ? (uint32_t)cqe->res : 0;
 
     io_count(io, IO_STAT_BYTES_OUT, sent_bytes);
-    outq_sent(&conn->out, &io->mem, sent_bytes);
+    outq_sent(out, &io->mem, sent_bytes);
     if (conn->state == CONN_CLOSING)
         return;
     if (cqe->res < 0 && cqe->res != -EAGAIN) {
@@ -431,7 +447,7 @@ static void on_send(struct reactor *reactor, struct conn *conn, const struct io_
     }
     if (conn->out.queued_bytes == 0)
         conn->flags &= (uint16_t)~CONN_SLOW;
-    if (conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
+    if (out->queued_bytes > 0 || conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
         conn_mark(io, conn);
 }
 
@@ -443,6 +459,7 @@ static void on_closed(struct reactor *reactor, struct conn *conn)
         wheel_remove(&io->wheel, conn->slot_index);
     conn->flags &= (uint16_t)~CONN_TIMED;
     reactor->accept_paused = false;
+    secure_free(io, conn);
     conn_free(io, conn);
 }
 

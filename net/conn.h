@@ -44,7 +44,9 @@ enum conn_state {
     X(SLOW, "output queue full, policy disconnect")                                                \
     X(MEMORY, "memory_limit reached")                                                              \
     X(DRAIN, "the broker is shutting down")                                                        \
-    X(IO_ERROR, "the kernel reported an error")
+    X(IO_ERROR, "the kernel reported an error")                                                    \
+    X(TLS, "a TLS handshake or record failed; see tls.failed")                                     \
+    X(CERTIFICATE, "its client certificate was revoked or expired")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
@@ -71,17 +73,22 @@ enum conn_op {
 static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connection");
 
 /* Independent facts about a connection. */
-#define CONN_MARKED      0x01u  /* in the list of those to attend to at the end of the turn */
-#define CONN_RELEASED    0x02u  /* its holds, quota and identity have been given back */
-#define CONN_TIMED       0x04u  /* in the wheel */
-#define CONN_PINGED      0x08u  /* our Ping has not been answered by any byte yet */
-#define CONN_EOF         0x10u  /* the peer has closed its side */
-#define CONN_HALF_CLOSED 0x20u  /* we have closed ours */
-#define CONN_ADMITTED    0x40u  /* counts in the connections quota, else in handshakes */
-#define CONN_SLOW        0x80u  /* said once that it is slow, until its queue has emptied */
-#define CONN_DEMOTE      0x100u /* its multishot receive was cancelled because it is quiet */
-#define CONN_NO_INPUT    0x200u /* closing: its receive or poll has been cancelled */
-#define CONN_NO_OUTPUT   0x400u /* closing: its send has been cancelled */
+#define CONN_MARKED      0x01u   /* in the list of those to attend to at the end of the turn */
+#define CONN_RELEASED    0x02u   /* its holds, quota and identity have been given back */
+#define CONN_TIMED       0x04u   /* in the wheel */
+#define CONN_PINGED      0x08u   /* our Ping has not been answered by any byte yet */
+#define CONN_EOF         0x10u   /* the peer has closed its side */
+#define CONN_HALF_CLOSED 0x20u   /* we have closed ours */
+#define CONN_ADMITTED    0x40u   /* counts in the connections quota, else in handshakes */
+#define CONN_SLOW        0x80u   /* said once that it is slow, until its queue has emptied */
+#define CONN_DEMOTE      0x100u  /* its multishot receive was cancelled because it is quiet */
+#define CONN_NO_INPUT    0x200u  /* closing: its receive or poll has been cancelled */
+#define CONN_NO_OUTPUT   0x400u  /* closing: its send has been cancelled */
+#define CONN_TLS         0x800u  /* its listener speaks TLS */
+#define CONN_SECURED     0x1000u /* ... and the TLS handshake is done */
+#define CONN_SIGNING     0x2000u /* TLS waits for an RSA signature: bytes are kept */
+#define CONN_DEAF        0x4000u /* TLS may not be fed any more */
+#define CONN_MUTE        0x8000u /* nothing may be sealed any more: close_notify is, or TLS failed */
 
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {
@@ -93,6 +100,7 @@ struct input_part {
 struct conn_input {
     struct input_part frame;    /* the beginning of a bootstrap head or of a frame */
     struct input_part fragment; /* payload of PubFrag pieces so far, after room for a header */
+    struct input_part cipher;   /* the beginning of a TLS record */
 };
 
 /* One id a connection holds: see net/holds.h. */
@@ -104,6 +112,7 @@ struct held {
 };
 
 struct sockaddr_in6;
+struct secure_conn; /* net/secure.h */
 
 struct conn {
     /* -- touched by every delivery -- */
@@ -132,15 +141,16 @@ struct conn {
         struct held *held;                 /* else: that many */
         struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
     };
-    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
-    struct conn_input *input; /* NULL when nothing is incomplete */
+    struct msg *identity;       /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
+    struct conn_input *input;   /* NULL when nothing is incomplete */
+    struct secure_conn *secure; /* NULL: plain TCP, or TLS before its first bytes */
     struct wheel_link timer;
     uint16_t peer_port;
     uint8_t held_capacity_log2;
     uint8_t listener_index;
     uint8_t peer_ip[16]; /* IPv4 as ::ffff:a.b.c.d */
 };
-static_assert(sizeof(struct conn) <= 128, "the largest part of an idle connection");
+static_assert(sizeof(struct conn) <= 136, "the largest part of an idle connection");
 
 const char *conn_state_name(enum conn_state state);
 const char *close_reason_name(enum close_reason reason);

@@ -42,6 +42,9 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     wheel_init(&io->wheel, now_tick, timer_of, io);
     memset((void *)io->stats, 0, sizeof(io->stats));
     memset((void *)io->closed_counts, 0, sizeof(io->closed_counts));
+    memset((void *)io->tls_failed_counts, 0, sizeof(io->tls_failed_counts));
+    io->secure = NULL;
+    io->secure_calls = NULL;
     io->chunks = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(*io->chunks) * io->chunk_count);
     return io->chunks ? STATUS_OK : STATUS_NO_MEMORY;
 }

@@ -18,6 +18,7 @@
 #include "core/stats.h"
 #include "core/table.h"
 #include "net/conn.h"
+#include "tls/failure.h"
 
 #define IO_STATS(X)                                                                                \
     X(ACCEPTED, "accepted_total", "connections", "connections accepted")                           \
@@ -51,7 +52,16 @@
     X(SLEEPS, "sleeps_total", "sleeps", "turns that had to wait for something to do")              \
     X(BACKLOGS, "lane_backlogs_total", "turns", "turns held up by a full lane")                    \
     X(ENVELOPES, "envelopes_total", "envelopes", "envelopes taken from the lanes")                 \
-    X(DELIVERIES, "deliveries_total", "runs", "runs fanned out to local subscribers")
+    X(DELIVERIES, "deliveries_total", "runs", "runs fanned out to local subscribers")              \
+    X(TLS_HANDSHAKES, "tls_handshakes_total", "handshakes", "TLS handshakes completed")            \
+    X(TLS_RESUMED, "tls_resumed_total", "handshakes", "of those, resumed by a ticket")             \
+    X(TLS_1_3, "tls_1_3_total", "handshakes", "of those, with TLS 1.3")                            \
+    X(TLS_1_2, "tls_1_2_total", "handshakes", "of those, with TLS 1.2")                            \
+    X(TLS_SERVED_ECC, "tls_served_ecc_total", "handshakes", "the ECDSA certificate was served")    \
+    X(TLS_SERVED_RSA, "tls_served_rsa_total", "handshakes", "the RSA certificate was served")      \
+    X(TLS_SIGNATURES, "tls_signatures_total", "signatures", "RSA signatures asked of the workers") \
+    X(TLS_HANDSHAKE_BYTES_IN, "tls_handshake_bytes_in_total", "bytes", "received for handshakes")  \
+    X(TLS_HANDSHAKE_BYTES_OUT, "tls_handshake_bytes_out_total", "bytes", "sent for handshakes")
 
 enum io_stat {
 #define X(name, text, unit, help) IO_STAT_##name,
@@ -70,6 +80,20 @@ struct io_options {
     struct siphash_key random_key; /* of this actor alone: Init seeds */
     uint32_t io_index;
     uint32_t slot_count_max; /* direct descriptors this actor may use */
+};
+
+struct io;
+struct io_secure; /* net/secure.h */
+
+/* What the session asks of a broker that speaks TLS. The session itself links without it. */
+struct io_secure_calls {
+    void (*on_signed)(struct io *io, struct conn *conn);
+    void (*on_reload)(struct io *io);
+    /* May this connection have this UID? Otherwise the Connack's code and *reason. */
+    enum smq_connack (*judge_uid)(struct io *io, struct conn *conn, struct span uid,
+                                  const char **reason);
+    /* The connection's TLS as JSON members, each after a comma. Returns the length. */
+    size_t (*put_row)(const struct conn *conn, char *out, size_t room);
 };
 
 #define MARKED_NONE UINT32_MAX
@@ -102,9 +126,12 @@ struct io {
     uint32_t list_cursor;
     uint32_t list_count;
     struct mem mem;
+    struct io_secure *secure;                   /* NULL: no listener speaks TLS */
+    const struct io_secure_calls *secure_calls; /* NULL: the same */
 
     alignas(CACHE_LINE) _Atomic uint64_t stats[IO_STAT_COUNT];
     _Atomic uint64_t closed_counts[CLOSE_REASON_COUNT];
+    _Atomic uint64_t tls_failed_counts[TLS_FAIL_COUNT];
 };
 
 /* @io->mem must have been set up (it belongs to the mesh too). Thread: main, before the start. */

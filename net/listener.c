@@ -110,8 +110,9 @@ enum status listener_open_all(const struct config_listener *config, struct liste
         return STATUS_SYSTEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        listeners[i] =
-            (struct listener){.fd = try_open(address), .address_bytes = address->ai_addrlen};
+        listeners[i] = (struct listener){.fd = try_open(address),
+                                         .address_bytes = address->ai_addrlen,
+                                         .tls = config->tls};
         if (listeners[i].fd < 0) {
             explain(config->url, errno, error);
             while (i > 0)

@@ -12,6 +12,7 @@
 struct listener {
     int fd;                 /* -1 when closed */
     uint32_t address_bytes; /* length of a peer's address: sockaddr_in or sockaddr_in6 */
+    bool tls;
 };
 
 #define LISTENER_ERROR_BYTES 256

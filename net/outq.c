@@ -94,6 +94,48 @@ bool outq_append_shared(struct outq *out, struct mem *mem, struct msg *msg, uint
     return true;
 }
 
+uint8_t *outq_reserve(struct outq *out, struct mem *mem, uint32_t bytes_max)
+{
+    struct out_chunk *tail = out->tail;
+
+    if (!tail || tail->shared || tail->capacity - tail->end < bytes_max) {
+        tail = chunk_new(mem, bytes_max);
+        if (!tail)
+            return NULL;
+        link_last(out, tail);
+    }
+    return tail->data + tail->end;
+}
+
+/* Take out the chunk behind @previous and free it. */
+static void unlink_after(struct outq *out, struct mem *mem, struct out_chunk *previous)
+{
+    struct out_chunk *chunk = previous->next;
+
+    previous->next = chunk->next;
+    if (chunk == previous)
+        out->tail = NULL;
+    else if (chunk == out->tail)
+        out->tail = previous;
+    chunk_free(mem, chunk);
+}
+
+void outq_commit(struct outq *out, struct mem *mem, uint32_t bytes_count)
+{
+    struct out_chunk *tail = out->tail;
+
+    must(tail && bytes_count <= tail->capacity - tail->end);
+    tail->end += bytes_count;
+    out->queued_bytes += bytes_count;
+    if (tail->start < tail->end)
+        return;
+    struct out_chunk *previous = tail; /* an empty chunk would be an empty iovec */
+
+    while (previous->next != tail)
+        previous = previous->next;
+    unlink_after(out, mem, previous);
+}
+
 uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room)
 {
     uint32_t count = 0;
@@ -109,19 +151,6 @@ uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room)
         out->in_flight_bytes += bytes_count;
     }
     return count;
-}
-
-/* Take out the chunk behind @previous and free it. */
-static void unlink_after(struct outq *out, struct mem *mem, struct out_chunk *previous)
-{
-    struct out_chunk *chunk = previous->next;
-
-    previous->next = chunk->next;
-    if (chunk == previous)
-        out->tail = NULL;
-    else if (chunk == out->tail)
-        out->tail = previous;
-    chunk_free(mem, chunk);
 }
 
 static void unlink_first(struct outq *out, struct mem *mem)

@@ -37,6 +37,12 @@ MUST_CHECK bool outq_append(struct outq *out, struct mem *mem, struct span bytes
 MUST_CHECK bool outq_append_shared(struct outq *out, struct mem *mem, struct msg *msg,
                                    uint32_t start, uint32_t end);
 
+/* Room for @bytes_max at the end, in place, to be given back or committed before anything else is
+ * done with the queue. NULL: over the memory limit. */
+MUST_CHECK uint8_t *outq_reserve(struct outq *out, struct mem *mem, uint32_t bytes_max);
+/* So many bytes were written to it; 0: none. */
+void outq_commit(struct outq *out, struct mem *mem, uint32_t bytes_count);
+
 /* Fill at most @room iovecs from the front and mark them in flight; nothing may be in flight.
  * Returns the number of iovecs; 0 when the queue is empty. */
 uint32_t outq_gather(struct outq *out, struct iovec *iovecs, uint32_t room);

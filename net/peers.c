@@ -12,7 +12,7 @@
 #include "net/io.h"
 
 #define CONNS_A_TURN     256u
-#define ROW_BYTES_MAX    4096u /* UID 255 and info 1024 bytes, each at most six characters ... */
+#define ROW_BYTES_MAX    8192u /* UID, identity and info, each at most six characters a byte ... */
 #define INFO_BYTES_SHOWN 256u  /* ... so the info is cut */
 
 static size_t put_escaped(char *out, struct span text)
@@ -60,13 +60,17 @@ static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW
         out + used,
         "\",\"etid\":%u,\"address\":\"%s\",\"port\":%u,\"state\":\"%s\",\"instance\":\"%s\","
         "\"io\":%u,\"topics\":%u,\"subscriptions\":%u,\"received\":%u,\"sent\":%u,"
-        "\"dropped\":%u,\"queued_bytes\":%u,\"silent_s\":%u}",
+        "\"dropped\":%u,\"queued_bytes\":%u,\"silent_s\":%u",
         conn->etid, ip, conn->peer_port, conn_state_name((enum conn_state)conn->state),
         io->config->instances[conn->instance_index].path, io->io_index,
         holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED), conn->received_count,
         conn->sent_count, conn->dropped_count, conn->out.queued_bytes,
         (io->now_tick - conn->last_input_tick) / (1000u / WHEEL_TICK_MS));
     must(used < ROW_BYTES_MAX);
+    if (io->secure_calls)
+        used += io->secure_calls->put_row(conn, out + used, ROW_BYTES_MAX - used - 1);
+    must(used + 1 < ROW_BYTES_MAX);
+    out[used++] = '}';
     return used;
 }
 

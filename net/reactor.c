@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "net/completions.h"
+#include "net/secure.h"
 #include "net/session.h"
 
 #define SQE_COUNT          1024u
@@ -163,7 +164,8 @@ static bool has_work(const struct reactor *reactor)
 {
     const struct io *io = &reactor->io;
 
-    return io->marked_first != MARKED_NONE || io->is_listing || port_has_mail(io->port) ||
+    return io->marked_first != MARKED_NONE || io->is_listing || secure_has_work(io) ||
+           port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -265,6 +267,8 @@ static void run(struct reactor *reactor)
             reactor_accept(reactor);
         io_list_step(io);
         io_shed_step(io);
+        if (secure_has_work(io))
+            secure_judge_step(io);
         attend_to_marked(reactor);
         (void)port_flush(io->port); /* is_backlogged asks again */
         if (!io->stopped)
@@ -325,6 +329,7 @@ void *reactor_main(void *argument)
         return NULL;
     }
     sem_post(reactor->started);
+    secure_start(&reactor->io);
     run(reactor);
 
     port_push(reactor->io.port, mesh_control_index(mesh),
@@ -332,6 +337,7 @@ void *reactor_main(void *argument)
     while (!port_flush(reactor->io.port))
         sched_yield();
     linger(reactor);
+    secure_stop(&reactor->io);
     reactor_scratch_free(&reactor->io.mem, reactor->scratch);
     mem_count(&reactor->io.mem, MEM_RECEIVE, -(int64_t)reactor->uring.buffers.mapped_bytes);
     uring_deinit(&reactor->uring);

@@ -100,6 +100,14 @@ void session_protocol_error(struct io *io, struct conn *conn, const char *reason
     leave_with_disconnect(io, conn, CLOSE_PROTOCOL, reason);
 }
 
+void session_end(struct io *io, struct conn *conn, enum close_reason why, const char *reason)
+{
+    if (conn->state == CONN_HTTP)
+        conn_close(io, conn, why);
+    else
+        leave_with_disconnect(io, conn, why, reason);
+}
+
 /* -- bootstrap -- */
 
 void session_open(struct io *io, struct conn *conn)
@@ -379,7 +387,8 @@ static void end_handshake(struct io *io, struct conn *conn)
         const char *answer = bootstrap_refusal(408);
 
         conn_leave(io, conn, CLOSE_HANDSHAKE_TIMEOUT,
-                   conn->input ? span_of(answer, strlen(answer)) : span_of(NULL, 0));
+                   conn->input && conn->input->frame.data ? span_of(answer, strlen(answer))
+                                                          : span_of(NULL, 0));
         return;
     }
     session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "Connect did not come in time");
@@ -441,6 +450,7 @@ void session_release(struct io *io, struct conn *conn)
 
         mem_free(&io->mem, MEM_INPUT, input->frame.data, input->frame.capacity);
         mem_free(&io->mem, MEM_INPUT, input->fragment.data, input->fragment.capacity);
+        mem_free(&io->mem, MEM_INPUT, input->cipher.data, input->cipher.capacity);
         mem_free(&io->mem, MEM_INPUT, input, sizeof(*input));
         conn->input = NULL;
     }

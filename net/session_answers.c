@@ -223,6 +223,14 @@ static void on_stop(struct io *io)
               (unsigned long long)counter_read(&io->stats[IO_STAT_OPEN]));
 }
 
+static void on_signed(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (conn && io->secure_calls)
+        io->secure_calls->on_signed(io, conn);
+}
+
 void session_envelope(struct io *io, struct envelope *envelope)
 {
     switch ((enum envelope_kind)envelope->kind) {
@@ -253,6 +261,13 @@ void session_envelope(struct io *io, struct envelope *envelope)
         break;
     case ENVELOPE_STOP:
         on_stop(io);
+        break;
+    case ENVELOPE_SIGNED:
+        on_signed(io, envelope);
+        break;
+    case ENVELOPE_RELOAD:
+        if (io->secure_calls)
+            io->secure_calls->on_reload(io);
         break;
     case ENVELOPE_LIST:
         io_list_peers(io, envelope);

@@ -70,6 +70,13 @@ static void on_connect(struct io *io, struct conn *conn, const struct smq_frame 
         session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is shutting down");
         return;
     }
+    enum smq_connack verdict = io->secure_calls
+                                   ? io->secure_calls->judge_uid(io, conn, connect.uid, &error)
+                                   : SMQ_CONNACK_ACCEPTED;
+    if (verdict != SMQ_CONNACK_ACCEPTED) {
+        session_refuse(io, conn, verdict, error);
+        return;
+    }
     struct msg *identity = make_identity(io, &connect);
     if (!identity) {
         io_count(io, IO_STAT_REFUSED_MEMORY, 1);

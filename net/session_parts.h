@@ -13,6 +13,9 @@
 /* Say Disconnect with @reason, then leave; before Connack, Connack 1 with @reason. */
 void session_protocol_error(struct io *io, struct conn *conn, const char *reason);
 
+/* Say Disconnect with @reason, then leave. */
+void session_end(struct io *io, struct conn *conn, enum close_reason why, const char *reason);
+
 /* Refuse the Connect: Connack @code, ETID 0 and @reason, then leave. */
 void session_refuse(struct io *io, struct conn *conn, enum smq_connack code, const char *reason);
 

@@ -80,7 +80,10 @@ static void lay_out(struct broker *broker)
         broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
     broker->thread_count = broker->io_count + (broker->inline_shards ? 0 : broker->shard_count);
 
-    uint32_t actor_count = broker->io_count + broker->shard_count + 1;
+    uint32_t signer_count = secrets_signer_count(config);
+    uint32_t actor_count = broker->io_count + broker->shard_count + 1 + signer_count;
+    broker->signer_mems = lines_of(signer_count + 1, sizeof(*broker->signer_mems));
+    broker->io_secures = lines_of(broker->io_count, sizeof(*broker->io_secures));
     broker->parkers = lines_of(actor_count, sizeof(*broker->parkers));
     broker->mems = lines_of(actor_count, sizeof(*broker->mems));
     broker->thread_parkers = lines_of(broker->thread_count, sizeof(*broker->thread_parkers));
@@ -88,8 +91,8 @@ static void lay_out(struct broker *broker)
     broker->shards = lines_of(broker->shard_count, sizeof(*broker->shards));
     broker->shard_threads = lines_of(broker->shard_count, sizeof(*broker->shard_threads));
     broker->ports = lines_of(config->listener_count, sizeof(*broker->ports));
-    broker->log_lane_count = actor_count;
-    broker->log_lanes = lines_of(actor_count, sizeof(*broker->log_lanes));
+    broker->log_lane_count = actor_count - signer_count;
+    broker->log_lanes = lines_of(broker->log_lane_count, sizeof(*broker->log_lanes));
 }
 
 /* Who sleeps where, and who pays from which account: by mesh index. */
@@ -115,6 +118,10 @@ static enum status lay_out_actors(struct broker *broker)
     mem_init(&broker->control_mem, &broker->budget);
     broker->mems[broker->io_count + broker->shard_count] = &broker->control_mem;
     broker->parkers[broker->io_count + broker->shard_count] = &broker->control_parker;
+    for (uint32_t i = 0; i < secrets_signer_count(broker->config); i++) {
+        mem_init(&broker->signer_mems[i], &broker->budget);
+        broker->mems[broker->io_count + broker->shard_count + 1 + i] = &broker->signer_mems[i];
+    }
     return STATUS_OK;
 }
 
@@ -200,6 +207,22 @@ static enum status open_listeners(struct broker *broker, char error[BROKER_ERROR
     return STATUS_OK;
 }
 
+/* After the listeners: somebody whose port is taken should not wait for keys to be made. */
+static enum status make_secure(struct broker *broker, char error[BROKER_ERROR_BYTES])
+{
+    struct secure_policy policy = {.auth = (enum tls_client_auth)broker->config->tls.client_auth,
+                                   .bind_uid = broker->config->tls.bind_uid != 0};
+
+    if (!secrets_open(&broker->secrets, broker->config, &broker->mesh)) {
+        snprintf(error, BROKER_ERROR_BYTES, "TLS: %.480s", broker->secrets.error);
+        return STATUS_SYSTEM;
+    }
+    for (uint32_t i = 0; i < broker->io_count && broker->secrets.context; i++)
+        secure_init(&broker->reactors[i].io, &broker->io_secures[i], broker->secrets.context,
+                    policy);
+    return STATUS_OK;
+}
+
 enum status broker_init(struct broker *broker, const struct config *config,
                         char error[BROKER_ERROR_BYTES])
 {
@@ -214,10 +237,16 @@ enum status broker_init(struct broker *broker, const struct config *config,
     }
     make_log_lanes(broker);
     quotas_init(&broker->quotas, config);
-    mesh_init(&broker->mesh, broker->io_count, broker->shard_count, config->lane_slot_count,
-              broker->parkers, broker->mems);
+    struct mesh_size size = {.io_count = broker->io_count,
+                             .shard_count = broker->shard_count,
+                             .signer_count = secrets_signer_count(config),
+                             .slot_count = config->lane_slot_count};
+
+    mesh_init_sized(&broker->mesh, &size, broker->parkers, broker->mems);
     enum status status = make_actors(broker, error);
-    return status == STATUS_OK ? open_listeners(broker, error) : status;
+    if (status == STATUS_OK)
+        status = open_listeners(broker, error);
+    return status == STATUS_OK ? make_secure(broker, error) : status;
 }
 
 static enum status start_thread(pthread_t *thread, const char *name, uint32_t index,
@@ -280,6 +309,10 @@ void broker_join(struct broker *broker)
 
 void broker_deinit(struct broker *broker)
 {
+    for (uint32_t i = 0; i < broker->io_count && broker->secrets.context; i++)
+        secure_deinit(&broker->io_secures[i]);
+    secrets_stop(&broker->secrets);
+    secrets_close(&broker->secrets);
     for (uint32_t i = 0; i < broker->io_count; i++) {
         io_deinit(&broker->reactors[i].io);
         free(broker->reactors[i].listeners);
@@ -295,6 +328,8 @@ void broker_deinit(struct broker *broker)
         free(broker->log_lanes[i]);
     free(broker->log_lanes);
     free(broker->ports);
+    free(broker->io_secures);
+    free(broker->signer_mems);
     free(broker->shard_threads);
     free(broker->shards);
     free(broker->reactors);

@@ -8,6 +8,7 @@
 #include "core/log_writer.h"
 #include "core/shard.h"
 #include "net/reactor.h"
+#include "server/secrets.h"
 
 #define BROKER_ERROR_BYTES 512
 
@@ -30,7 +31,10 @@ struct broker {
     pthread_t *shard_threads;    /* [shard_count] when not inline */
     struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, shards, control */
     uint32_t log_lane_count;
-    uint16_t *ports; /* [listener_count] the real port of each configured listener */
+    struct secrets secrets;
+    struct io_secure *io_secures; /* [io_count] in use when secrets.context is set */
+    struct mem *signer_mems;      /* [mesh.signer_count] */
+    uint16_t *ports;              /* [listener_count] the real port of each configured listener */
     int64_t start_time_ns;
 };
 

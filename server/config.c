@@ -332,6 +332,25 @@ static bool check_pins(const struct config_instance *instance, const struct conf
     return true;
 }
 
+static bool check_tls(const struct config_tls *tls, const char *origin, struct config_error *error)
+{
+    bool has_own = tls->ecc_certificate[0] == '\0' && tls->rsa_certificate[0] == '\0';
+
+    if (tls->ecc_key[0] != '\0' && tls->ecc_certificate[0] == '\0')
+        return config_fail(error, "%s: tls.ecc_key needs tls.ecc_certificate", origin);
+    if (tls->rsa_key[0] != '\0' && tls->rsa_certificate[0] == '\0')
+        return config_fail(error, "%s: tls.rsa_key needs tls.rsa_certificate", origin);
+    if (tls->client_auth != CONFIG_CLIENT_OFF && tls->client_ca[0] == '\0' && !has_own)
+        return config_fail(error,
+                           "%s: tls.client_auth needs tls.client_ca: which CA's certificates "
+                           "are good?",
+                           origin);
+    if (tls->bind_uid && tls->client_auth == CONFIG_CLIENT_OFF)
+        return config_fail(error, "%s: tls.bind_uid needs tls.client_auth = required (or optional)",
+                           origin);
+    return true;
+}
+
 static bool check_whole(const struct config *config, const char *origin, struct config_error *error)
 {
     uint64_t pinned_count = 0;
@@ -346,7 +365,7 @@ static bool check_whole(const struct config *config, const char *origin, struct 
     if (pinned_count > config->limits.topics_max)
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
-    return true;
+    return check_tls(&config->tls, origin, error);
 }
 
 /* -- the whole -- */

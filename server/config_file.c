@@ -132,7 +132,7 @@ static cfg_t *grammar(void)
     cfg_opt_t subtopic[] = {value_named("stid"), end};
     cfg_opt_t instance[] = {CFG_SEC("topic", topic, NAMED), CFG_SEC("subtopic", subtopic, NAMED),
                             end};
-    cfg_opt_t sections[8][KEYS_MAX];
+    cfg_opt_t sections[12][KEYS_MAX];
     cfg_opt_t root[KEYS_MAX];
     uint32_t root_count = list_keys("", root);
 

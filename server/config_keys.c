@@ -45,6 +45,21 @@ static const char *const log_level_words[] = {
     NULL,
 };
 
+static const char *const client_auth_words[] = {
+    [CONFIG_CLIENT_OFF] = "off",
+    [CONFIG_CLIENT_OPTIONAL] = "optional",
+    [CONFIG_CLIENT_REQUIRED] = "required",
+    NULL,
+};
+
+static const char *const tls_version_words[] = {
+    [CONFIG_TLS_1_2] = "1.2",
+    [CONFIG_TLS_1_3] = "1.3",
+    NULL,
+};
+
+static const char *const switch_words[] = {"off", "on", NULL};
+
 const struct config_section config_sections[] = {
     {"threads", "How the work is spread over the machine's cores."},
     {"receive", "The receive buffers an I/O thread shares among all its connections. A quiet "
@@ -52,6 +67,9 @@ const struct config_section config_sections[] = {
     {"limits", "Bounds that keep one client, one application or one bad day from taking the "
                "machine. What bites is refused with an answer, and counted (smq stats)."},
     {"keepalive", "Finding connections whose other end is gone without a word."},
+    {"tls",
+     "What all tls:// addresses share. Files are PEM and are read again on SIGHUP, all of them "
+     "or none. Without a certificate smqd makes its own CA in data_dir/ca at the first start."},
     {"log", "Lines on stderr, one per event."},
     {"", "The rest."},
 };
@@ -278,6 +296,111 @@ const struct config_key config_keys[] = {
                "links of sleeping devices need tens of seconds.",
     },
     {
+        "tls.ecc_certificate",
+        KEY_TEXT,
+        "",
+        FIELD(tls.ecc_certificate),
+        .fallback_text = "",
+        .why = "ECDSA P-256 certificate, for devices: small, and quick to verify. Its chain may "
+               "follow "
+               "in the same file.",
+    },
+    {
+        "tls.ecc_key",
+        KEY_TEXT,
+        "",
+        FIELD(tls.ecc_key),
+        .fallback_text = "",
+        .why = "Its key. Empty: it stands in the certificate's file.",
+    },
+    {
+        "tls.rsa_certificate",
+        KEY_TEXT,
+        "",
+        FIELD(tls.rsa_certificate),
+        .fallback_text = "",
+        .why =
+            "RSA certificate with its chain, for browsers and old clients. One of the two kinds is "
+            "enough; with both, what the client says of itself decides.",
+    },
+    {
+        "tls.rsa_key",
+        KEY_TEXT,
+        "",
+        FIELD(tls.rsa_key),
+        .fallback_text = "",
+        .why = "Its key. Empty: it stands in the certificate's file.",
+    },
+    {
+        "tls.client_auth",
+        KEY_CHOICE,
+        "",
+        FIELD(tls.client_auth),
+        .fallback = CONFIG_CLIENT_OFF,
+        .choices = client_auth_words,
+        .why = "Are clients asked for a certificate? optional: one that is shown must be good; "
+               "required: without one, Connack 4. A bad one is answered with Connack 5.",
+    },
+    {
+        "tls.client_ca",
+        KEY_TEXT,
+        "",
+        FIELD(tls.client_ca),
+        .fallback_text = "",
+        .why = "CA that clients' certificates must come from (made by: smq ca init). Empty: the "
+               "own CA, "
+               "where smqd made one.",
+    },
+    {
+        "tls.client_crl",
+        KEY_TEXT,
+        "",
+        FIELD(tls.client_crl),
+        .fallback_text = "",
+        .why =
+            "Revocation list of that CA (written by: smq ca revoke). When it is read again, live "
+            "connections with revoked certificates are closed.",
+    },
+    {
+        "tls.bind_uid",
+        KEY_CHOICE,
+        "",
+        FIELD(tls.bind_uid),
+        .fallback = 0,
+        .choices = switch_words,
+        .why = "on: a client's UID must be the identity in its certificate (the first subject "
+               "alternative name, else the CN), and a client without a certificate is refused. It "
+               "says nothing about tcp:// addresses: leave those to this machine.",
+    },
+    {
+        "tls.version_min",
+        KEY_CHOICE,
+        "",
+        FIELD(tls.version_min),
+        .fallback = CONFIG_TLS_1_2,
+        .choices = tls_version_words,
+        .why = "Oldest version of TLS that is spoken. Many device libraries still need 1.2.",
+    },
+    {
+        "tls.compact",
+        KEY_CHOICE,
+        "",
+        FIELD(tls.compact),
+        .fallback = 1,
+        .choices = switch_words,
+        .why = "After the handshake keep only the keys, a tenth of the memory: see SECURITY.md. "
+               "off: the TLS library goes on with the connection.",
+    },
+    {
+        "tls.ticket_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(tls.ticket_ms),
+        RANGE(60000, DAY_MS, 3600000),
+        .why = "How long a key seals session tickets, with which a known device comes back without "
+               "a signature. A ticket is good for one to two such intervals.",
+    },
+    {
         "log.level",
         KEY_CHOICE,
         "",
@@ -302,8 +425,8 @@ const struct config_key config_keys[] = {
         "",
         FIELD(data_dir),
         .fallback_text = "data",
-        .why = "Directory of the statistics socket. Made if missing; relative to where smqd is "
-               "started.",
+        .why = "Directory of the statistics socket, and of the own CA where TLS needs one. Made if "
+               "missing; relative to where smqd is started.",
     },
 };
 const uint32_t config_key_count = COUNT_OF(config_keys);
@@ -612,7 +735,7 @@ static bool store_choice(const struct config_key *key, struct config *config, co
 static bool store_text(const struct config_key *key, struct config *config, const char *text,
                        char *reason)
 {
-    if (text[0] == '\0')
+    if (text[0] == '\0' && key->fallback_text[0] != '\0')
         return refuse(key, "empty", reason);
     if (strlen(text) >= CONFIG_VALUE_BYTES)
         return refuse(key, "too long", reason);

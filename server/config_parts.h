@@ -48,7 +48,8 @@ MUST_CHECK bool config_file_apply(struct config *config, const char *path,
 /* -- listen_url.c -- */
 
 /**
- * Parse "tcp://HOST:PORT" (IPv4, [IPv6], a name, or * for any address) into @listener.
+ * Parse "tcp://HOST:PORT" or "tls://HOST:PORT" (IPv4, [IPv6], a name, or * for any address) into
+ * @listener.
  *
  * Gives:   listener->url and ->host, for config_listener_deinit.
  * Returns: false with @reason (CONFIG_REASON_BYTES) set; @listener is untouched.

@@ -116,7 +116,8 @@ static void print_listeners(FILE *out, const struct config *config)
 {
     fputc('\n', out);
     print_comment(out, "",
-                  "Where to listen: tcp://ADDRESS:PORT. The address is IPv4, [IPv6], a host name, "
+                  "Where to listen: tcp://ADDRESS:PORT, or tls://ADDRESS:PORT for TLS. The address "
+                  "is IPv4, [IPv6], a host name, "
                   "or * for every address of the machine; port 0 lets the kernel choose. The "
                   "default is reached from this machine only.");
     fputs("listen = {", out);

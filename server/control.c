@@ -100,13 +100,29 @@ static void on_stopped(struct control *control)
     }
 }
 
+static void reload(struct control *control)
+{
+    struct broker *broker = control->broker;
+
+    if (!broker->secrets.context) {
+        log_event(LOG_LEVEL_INFO, "smqd.hangup", "no TLS, so nothing to reload");
+        return;
+    }
+    if (control->phase != PHASE_RUN || !secrets_reload(&broker->secrets))
+        return;
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        secure_offer(&broker->io_secures[i], broker->secrets.context);
+        port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD});
+    }
+}
+
 static void read_signals(struct control *control)
 {
     struct signalfd_siginfo info;
 
     while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
-            log_event(LOG_LEVEL_INFO, "smqd.hangup", "nothing to reload yet");
+            reload(control);
         } else if (control->phase == PHASE_RUN) {
             begin_drain(control, (int)info.ssi_signo);
         } else {
@@ -121,7 +137,7 @@ static void read_mail(struct control *control)
     struct broker *broker = control->broker;
     struct envelope envelope;
 
-    for (uint32_t from = 0; from + 1 < broker->mesh.actor_count; from++) {
+    for (uint32_t from = 0; from < mesh_control_index(&broker->mesh); from++) {
         while (port_pop(control->port, from, &envelope)) {
             if (envelope.kind == ENVELOPE_STOPPED)
                 on_stopped(control);

@@ -13,11 +13,10 @@
 #include "server/config_keys.h"
 #include "server/config_parts.h"
 
-#define HAVE_TLS       0   /* 1 as soon as listeners can speak it */
 #define HOST_BYTES_MAX 253 /* RFC 1035 §2.3.4 */
 #define SCHEME_TCP     "tcp://"
 #define SCHEME_TLS     "tls://"
-#define EXAMPLES       "write for example tcp://127.0.0.1:8080, tcp://[::1]:8080 or tcp://*:8080"
+#define EXAMPLES       "write for example tcp://127.0.0.1:8080, tcp://[::1]:8080 or tls://*:8883"
 
 static bool refuse(char *reason, const char *what)
 {
@@ -103,9 +102,7 @@ bool listen_url_parse(const char *url, struct config_listener *listener, char *r
     uint16_t port = 0;
 
     if (!tls && strncmp(url, SCHEME_TCP, strlen(SCHEME_TCP)) != 0)
-        return refuse(reason, "the address does not begin with tcp://");
-    if (tls && !HAVE_TLS)
-        return refuse(reason, "this smqd cannot listen for TLS yet");
+        return refuse(reason, "the address does not begin with tcp:// or tls://");
 
     const char *rest = strstr(url, "//") + 2;
 

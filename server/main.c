@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +39,26 @@ static void say_ready(const struct broker *broker)
         log_event(LOG_LEVEL_WARNING, "systemd.unreachable", "NOTIFY_SOCKET did not take READY=1");
 }
 
+/* Our own CA is unknown to everybody: say how that changes. */
+static void say_how_to_trust(const struct broker *broker)
+{
+    const struct config *config = broker->config;
+
+    if (!broker->secrets.is_own)
+        return;
+    for (uint32_t i = 0; i < config->listener_count; i++) {
+        if (!config->listeners[i].tls)
+            continue;
+        printf("TLS with a CA of our own; clients trust it by its certificate, for example:\n"
+               "  smq sub hello --url tls://localhost:%u%s --ca %s\n",
+               broker->ports[i], config->instances[0].path, broker->secrets.own.ca_path);
+        break;
+    }
+    fflush(stdout);
+    log_event(LOG_LEVEL_INFO, "tls.own_ca", "ca=%s made=%s", broker->secrets.own.ca_path,
+              broker->secrets.own.made ? "now" : "before");
+}
+
 static void log_started(const struct broker *broker)
 {
     const struct config *config = broker->config;
@@ -65,6 +86,8 @@ static int serve(const struct config *config)
     char error[BROKER_ERROR_BYTES];
     int signal_fd = control_open_signals();
 
+    if (secrets_wanted(config)) /* no core dump, no debugger of another process: keys are in here */
+        (void)prctl(PR_SET_DUMPABLE, 0);
     log_writer_init(&log, STDERR_FILENO);
     log_set_level(config->log_level);
     if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||
@@ -76,6 +99,8 @@ static int serve(const struct config *config)
     log_attach(broker.log_lanes[broker.log_lane_count - 1]);
     log_started(&broker);
     say_ready(&broker);
+    say_how_to_trust(&broker);
+    secrets_warn(&broker.secrets);
 
     bool joined = control_run(&broker, &admin, signal_fd, &log);
     if (joined)

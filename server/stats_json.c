@@ -60,7 +60,10 @@ static json_t *lanes_into(const struct broker *broker, uint32_t to)
         if (!lane)
             continue;
         row = json_object();
-        json_object_set_new(row, "from", json_string(broker->log_lanes[from]->actor));
+        json_object_set_new(row, "from",
+                            json_string(from < broker->log_lane_count
+                                            ? broker->log_lanes[from]->actor
+                                            : "signer"));
         put(row, "slots", ck_ring_capacity(&lane->ring));
         put(row, "depth", lane_depth(lane));
         put(row, "pushed_total", counter_read(&lane->pushed_count));
@@ -189,6 +192,38 @@ static json_t *limits(const struct broker *broker)
     return object;
 }
 
+/* What is served, until when, and how clients failed. */
+static json_t *tls(const struct broker *broker)
+{
+    const struct tls_context_facts *facts = tls_context_facts(broker->secrets.context);
+    int64_t now_s = (int64_t)time(NULL);
+    json_t *object = json_object();
+    json_t *failed = json_object();
+
+    json_object_set_new(object, "own_ca", json_boolean(broker->secrets.is_own));
+    json_object_set_new(object, "compact", json_boolean(facts->compact));
+    json_object_set_new(object, "expiry_days", json_integer(tls_days_left(facts->expiry_s, now_s)));
+    json_object_set_new(object, "expiry_file", json_string(facts->expiry_path));
+    if (facts->client_auth != TLS_CLIENT_OFF && facts->crl_expiry_s != 0)
+        json_object_set_new(object, "crl_expiry_days",
+                            json_integer(tls_days_left(facts->crl_expiry_s, now_s)));
+    put(object, "ecc_chain_bytes", facts->ecc_chain_bytes);
+    put(object, "rsa_chain_bytes", facts->rsa_chain_bytes);
+    put(object, "reloads_total", broker->secrets.reloads_count);
+    put(object, "reload_failures_total", broker->secrets.reload_failures_count);
+    json_object_set_new(object, "reload_error",
+                        json_string(broker->secrets.is_stale ? broker->secrets.error : ""));
+    for (uint32_t kind = 1; kind < TLS_FAIL_COUNT; kind++) {
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < broker->io_count; i++)
+            sum += counter_read(&broker->reactors[i].io.tls_failed_counts[kind]);
+        put(failed, tls_fail_name((enum tls_fail)kind), sum);
+    }
+    json_object_set_new(object, "failed", failed);
+    return object;
+}
+
 char *stats_json(const struct broker *broker)
 {
     struct timespec now;
@@ -208,6 +243,8 @@ char *stats_json(const struct broker *broker)
     json_object_set_new(root, "io", io_sums);
     json_object_set_new(root, "closed", closed);
     json_object_set_new(root, "router", shard_sums);
+    if (broker->secrets.context)
+        json_object_set_new(root, "tls", tls(broker));
     json_object_set_new(root, "limits", limits(broker));
     json_object_set_new(root, "memory", memory(broker));
     json_object_set_new(root, "io_actors", io);

@@ -260,6 +260,8 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
     case CLOSE_DRAIN:
         return sim->is_draining;
     case CLOSE_IO_ERROR:
+    case CLOSE_TLS:
+    case CLOSE_CERTIFICATE:
     case CLOSE_REASON_COUNT:
         break;
     }

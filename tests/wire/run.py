@@ -17,6 +17,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -40,6 +41,7 @@ examples:
   tests/wire/run.py takeover observe       two files
   tests/wire/run.py -k same_etid           tests with this word in their name
   tests/wire/run.py --shapes all           all of it, in each thread shape of the server
+  tests/wire/run.py --tls                  all of it over TLS, with compact sessions and without
   SMQD=build-asan/smqd tests/wire/run.py   a sanitizer build: a report fails the run
 """
 
@@ -79,6 +81,11 @@ def parse_arguments():
         default="",
         metavar="IO+ROUTER[,...]",
         help=f"run once per thread shape: {', '.join(SHAPES)}, or all (default: the server's own)",
+    )
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="speak TLS, with tls.compact on and off (smq, or $SMQ, makes the CA)",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="name each test with its time, slowest last"
@@ -180,6 +187,32 @@ def shapes_of(text):
     return [(name, SHAPES[name]) for name in names]
 
 
+# The two ways in which a TLS connection goes on after its handshake.
+TLS_SHAPES = {"tls": ["tls.compact=on"], "tls, compact off": ["tls.compact=off"]}
+
+
+def make_credentials(folder):
+    """A CA and the server's credentials, for all servers; returns the settings that serve them."""
+    smq = os.environ.get("SMQ", str(TOP / "build" / "smq"))
+    for words in (["init"], ["server", "localhost", "127.0.0.1", "--label", "wire"]):
+        subprocess.run([smq, "ca", *words, "--dir", folder], check=True, stdout=subprocess.DEVNULL)
+    os.environ["SMQ_WIRE_TLS"] = folder
+    return [
+        f"tls.{kind}_{what}={folder}/server/wire/{kind}.{ending}"
+        for kind in ("ecc", "rsa")
+        for what, ending in (("certificate", "crt"), ("key", "key"))
+    ]
+
+
+def variants(arguments, credentials):
+    """(name, settings) of each way to run the whole."""
+    for shape, settings in shapes_of(arguments.shapes):
+        if not arguments.tls:
+            yield shape, settings
+        for name, more in TLS_SHAPES.items() if arguments.tls else ():
+            yield f"{shape} {name}".strip(), settings + credentials + more
+
+
 def report(name, shape, outcome, verbose):
     where = f"{name} [{shape}]" if shape else name
     seconds = sum(outcome["seconds"].values())
@@ -236,10 +269,12 @@ def main():
         )
 
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+    scratch = tempfile.TemporaryDirectory(prefix="smqwire-ca-")
+    credentials = make_credentials(scratch.name) if arguments.tls else []
+    with scratch, concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         futures = {}
         for _ in range(arguments.repeat):
-            for shape, settings in shapes_of(arguments.shapes):
+            for shape, settings in variants(arguments, credentials):
                 for name in names:
                     future = pool.submit(run_file, name, arguments.k, settings + arguments.set)
                     futures[future] = name, shape

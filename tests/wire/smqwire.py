@@ -37,6 +37,7 @@ import shlex
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -47,6 +48,7 @@ import unittest
 from smqframes import *  # the tests' words: publish(), subscribe(), PING, wire ...
 
 SMQD = os.path.abspath(os.environ.get("SMQD", str(TOP / "build" / "smqd")))
+TLS_DIR = os.environ.get("SMQ_WIRE_TLS", "")  # run.py --tls made this CA: all listeners speak TLS
 SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
@@ -72,6 +74,119 @@ GAUGES = (  # what the broker holds for its clients: back to the start's when al
 SANITIZER_REPORT = re.compile(
     r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer: detected"
 )
+
+
+# ---- TLS ---------------------------------------------------------------------------------------
+
+
+class TlsSocket:
+    """
+    A TLS session over a connected socket, with the methods of a socket that the tests use.
+
+    Python's own SSLSocket cannot half-close and cannot be sent to and read from with short time-outs;
+    here OpenSSL sees only memory. The handshake comes with the first bytes, either way: who says
+    nothing sends nothing, as over TCP.
+    """
+
+    def __init__(self, raw, context, server_hostname="localhost"):
+        self.raw, self.incoming, self.outgoing = raw, ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.pending = b""  # sealed, not yet taken by the kernel
+        self.session = context.wrap_bio(self.incoming, self.outgoing, server_hostname=server_hostname)
+        self.is_ready = False
+
+    def handshake(self):
+        """Once. Raises ConnectionError when the server closes meanwhile."""
+        if self.is_ready:
+            return
+        while not self.is_ready:
+            try:
+                self.session.do_handshake()
+                self.is_ready = True
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._receive()
+            except ssl.SSLEOFError:
+                raise ConnectionResetError("closed in the TLS handshake") from None
+        self._flush()
+
+    def _flush(self):
+        self.raw.sendall(self.pending + self.outgoing.read())
+        self.pending = b""
+
+    def _receive(self):
+        data = self.raw.recv(65536)
+        if data:
+            self.incoming.write(data)
+        else:
+            self.incoming.write_eof()
+
+    def sendall(self, data):
+        self.handshake()
+        for start in range(0, len(data), 16384):
+            self.session.write(data[start : start + 16384])
+        self._flush()
+
+    def send(self, data):
+        self.handshake()
+        if not self.pending:
+            count = self.session.write(data[:16384])
+            self.pending = self.outgoing.read()
+        else:
+            count = 0
+        while self.pending:
+            try:
+                self.pending = self.pending[self.raw.send(self.pending) :]
+            except TimeoutError:
+                if count:
+                    break
+                raise
+        return count
+
+    def recv(self, count):
+        if not self.is_ready:
+            if not self.raw.recv(1, socket.MSG_PEEK):  # a server that closes at once is heard, too
+                return b""
+            self.handshake()
+        while True:
+            try:
+                return self.session.read(count)
+            except ssl.SSLWantReadError:
+                self._receive()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return b""
+
+    def shutdown(self, how):
+        assert how == socket.SHUT_WR
+        if self.is_ready:
+            with contextlib.suppress(ssl.SSLError):
+                self.session.unwrap()  # close_notify; the server's own is not waited for
+            self._flush()
+        self.raw.shutdown(how)
+
+    @property
+    def family(self):
+        return self.raw.family
+
+    def settimeout(self, seconds):
+        self.raw.settimeout(seconds)
+
+    def setsockopt(self, *arguments):
+        self.raw.setsockopt(*arguments)
+
+    def getsockname(self):
+        return self.raw.getsockname()
+
+    def close(self):
+        self.raw.close()
+
+
+def tls_context(ca_path):
+    return ssl.create_default_context(cafile=ca_path)
+
+
+def plain_only(why):
+    """Mark a test that makes no sense over TLS."""
+    return unittest.skipIf(TLS_DIR, f"over TCP only: {why}")
 
 
 # ---- The server --------------------------------------------------------------------------------
@@ -102,7 +217,8 @@ class Server:
             command += ["--config", str(self.directory / "smqd.conf")]
         if "--listen" not in self.args:
             command += ["--listen", "tcp://127.0.0.1:0"]
-        return command + self.args
+        command += self.args
+        return [word.replace("tcp://", "tls://") for word in command] if TLS_DIR else command
 
     def start(self):
         """Returns self when the server says it is ready; raises with its log when it does not."""
@@ -151,7 +267,7 @@ class Server:
                 self.ready_line = line.rstrip("\n")
                 self.listeners = [
                     (host.strip("[]"), int(port))
-                    for host, port in re.findall(r"tcp://(\[[^]]*\]|[^:\s]+):(\d+)", line)
+                    for host, port in re.findall(r"t(?:cp|ls)://(\[[^]]*\]|[^:\s]+):(\d+)", line)
                 ]
                 return
 
@@ -284,7 +400,7 @@ class Client:
     connect() after Connack. Reads are exact: a frame that was not expected is a failure.
     """
 
-    def __init__(self, address, label="client", receive_buffer_bytes=None):
+    def __init__(self, address, label="client", receive_buffer_bytes=None, tls=None):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer_bytes:
@@ -292,6 +408,8 @@ class Client:
         self.socket.settimeout(HANG_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.connect(address)
+        if tls or TLS_DIR:
+            self.socket = TlsSocket(self.socket, tls or tls_context(f"{TLS_DIR}/ca.crt"))
         self.label, self.etid, self.uid, self.seed = label, None, None, None
         self.answers_pings = (
             False  # True: the server's Pings are answered, and not shown to the test

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import unittest
 
-from smqwire import HANG_S, SMQD, TOP, Server, WireTest, http_head
+from smqwire import HANG_S, SMQD, TOP, Server, WireTest, http_head, plain_only
 
 EX_OK, EX_USAGE, EX_CONFIG = 0, 64, 78
 
@@ -278,6 +278,7 @@ class ListenersTest(WireTest):
             pass
 
 
+@plain_only("listening is the same, and this test dials by itself")
 class ListenEverywhereTest(WireTest):
     args = ("--listen", "tcp://*:0")
 
@@ -290,6 +291,7 @@ class ListenEverywhereTest(WireTest):
                 self.assertEqual(connection.recv(3)[2:], b"\1")
 
 
+@plain_only("the address stands in the file")
 class FileListenTest(unittest.TestCase):
     def test_the_files_listeners_are_used_when_none_is_given(self):
         server = Server('listen = {"tcp://127.0.0.1:0"}', args=("--set", "threads.io=1"))

@@ -1,0 +1,440 @@
+/*
+ * net/secure.c — see net/secure.h. Thread: the I/O actor's.
+ *
+ * tls/ calls back into this file while it runs; nothing here frees a connection in between: closing
+ * is only noted, and the end of the turn goes on with it.
+ */
+#include "net/secure.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/limits.h"
+#include "core/log.h"
+#include "net/session_parts.h"
+
+#define FILL_BYTES_MAX    65536u               /* plaintext sealed at once: four full records */
+#define SIGNING_BYTES_MAX TLS_RECORD_BYTES_MAX /* what a client may send ahead of our signature */
+#define JUDGED_A_TURN     256u
+
+static_assert(FILL_BYTES_MAX <= UINT32_MAX / 4, "an outq counts in u32");
+
+/* -- the sink of tls/conn.h -- */
+
+struct sink_context {
+    struct io *io;
+    struct conn *conn;
+};
+
+static bool take_plain(void *context, uint8_t *bytes, size_t bytes_count)
+{
+    struct sink_context *to = context;
+
+    session_input(to->io, to->conn, span_of(bytes, bytes_count));
+    return to->conn->state < CONN_LEAVING;
+}
+
+static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
+{
+    struct sink_context *to = context;
+
+    if (!outq_append(&to->conn->secure->cipher, &to->io->mem, span_of(bytes, bytes_count)))
+        conn_close(to->io, to->conn, CLOSE_MEMORY);
+    else
+        conn_mark(to->io, to->conn);
+}
+
+/* -- the handshake's end, good or bad -- */
+
+static void count_established(struct io *io, struct conn *conn)
+{
+    const struct tls_info *info = tls_conn_info(conn->secure->tls);
+
+    conn->flags |= CONN_SECURED;
+    io_count(io, IO_STAT_TLS_HANDSHAKES, 1);
+    io_count(io, info->version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
+    if (info->resumed)
+        io_count(io, IO_STAT_TLS_RESUMED, 1);
+    else
+        io_count(io, info->cert == TLS_CERT_RSA ? IO_STAT_TLS_SERVED_RSA : IO_STAT_TLS_SERVED_ECC,
+                 1);
+    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_IN, info->handshake_in_bytes);
+    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_OUT, info->handshake_out_bytes);
+}
+
+static void count_failure(struct io *io, struct conn *conn)
+{
+    struct tls_failure failure = tls_conn_failure(conn->secure->tls);
+    char ip[CONN_IP_TEXT_BYTES];
+
+    counter_add(&io->tls_failed_counts[failure.kind], 1);
+    conn_ip_text(conn, ip);
+    log_event(LOG_LEVEL_INFO, "tls.failed", "peer=%s:%u kind=%s alert=%u reason=\"%s\"", ip,
+              conn->peer_port, tls_fail_name(failure.kind), failure.alert,
+              failure.text ? failure.text : "");
+}
+
+/* What a feed or a resume has come to. */
+static void act_on(struct io *io, struct conn *conn, enum tls_status status)
+{
+    if (!(conn->flags & CONN_SECURED) && tls_conn_is_established(conn->secure->tls))
+        count_established(io, conn);
+    switch (status) {
+    case TLS_OK:
+        return;
+    case TLS_WAIT_SIGN:
+        if (!(conn->flags & CONN_SIGNING))
+            io_count(io, IO_STAT_TLS_SIGNATURES, 1);
+        conn->flags |= CONN_SIGNING;
+        return;
+    case TLS_CLOSED_BY_PEER: /* what is queued goes out first, then our close_notify */
+        conn->flags |= CONN_DEAF;
+        conn_leave(io, conn, CLOSE_PEER, span_of(NULL, 0));
+        return;
+    case TLS_FAILED: /* the alert is queued */
+        conn->flags |= CONN_DEAF | CONN_MUTE;
+        count_failure(io, conn);
+        conn_leave(io, conn, CLOSE_TLS, span_of(NULL, 0));
+        return;
+    }
+    must_never("an unknown status of a TLS connection");
+}
+
+/* -- receiving -- */
+
+/* Feed; returns how many bytes were used. */
+static size_t feed(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count)
+{
+    struct sink_context context = {io, conn};
+    struct tls_sink sink = {.plain = take_plain, .cipher = take_cipher, .context = &context};
+    size_t used_bytes = 0;
+    enum tls_status status =
+        tls_conn_feed(conn->secure->tls, bytes, bytes_count, &used_bytes, &sink);
+
+    act_on(io, conn, status);
+    return used_bytes;
+}
+
+static bool listens(const struct conn *conn)
+{
+    return conn->state < CONN_LEAVING && !(conn->flags & (CONN_DEAF | CONN_SIGNING));
+}
+
+static void keep(struct io *io, struct conn *conn, struct span bytes)
+{
+    struct conn_input *input = input_of(io, conn);
+
+    if (!input || !input_append(io, conn, &input->cipher, bytes))
+        conn_close(io, conn, CLOSE_MEMORY);
+}
+
+/* Complete the record whose beginning came earlier; returns how many of @bytes went into it. */
+static size_t feed_held(struct io *io, struct conn *conn, const uint8_t *bytes, size_t bytes_count)
+{
+    size_t taken_bytes = 0;
+
+    while (listens(conn) && conn->input && conn->input->cipher.used_bytes > 0 &&
+           taken_bytes < bytes_count) {
+        struct input_part part = conn->input->cipher;
+        size_t wanted = tls_conn_wants(span_of(part.data, part.used_bytes));
+
+        if (wanted == 0)
+            wanted = TLS_HEADER_BYTES;
+        if (wanted <= part.used_bytes) /* more of the handshake than one record */
+            wanted = part.used_bytes + 1;
+        size_t step = min_size(wanted - part.used_bytes, bytes_count - taken_bytes);
+
+        if (!input_append(io, conn, &conn->input->cipher, span_of(bytes + taken_bytes, step))) {
+            conn_close(io, conn, CLOSE_MEMORY);
+            break;
+        }
+        taken_bytes += step;
+        if (part.used_bytes + step < wanted)
+            break;
+        /* Out of the connection while the session runs: it may drop conn->input. */
+        part = conn->input->cipher;
+        conn->input->cipher = (struct input_part){0};
+        size_t used_bytes = feed(io, conn, part.data, part.used_bytes);
+
+        if (used_bytes < part.used_bytes && conn->state < CONN_LEAVING)
+            keep(io, conn, span_of(part.data + used_bytes, part.used_bytes - used_bytes));
+        mem_free(&io->mem, MEM_INPUT, part.data, part.capacity);
+        input_drop_if_empty(io, conn);
+    }
+    return taken_bytes;
+}
+
+static bool begin(struct io *io, struct conn *conn)
+{
+    struct conn_handle handle = conn_handle_of(io, conn);
+    uint64_t token =
+        (uint64_t)handle.io_index << 48 | (uint64_t)handle.generation << 32 | handle.slot_index;
+
+    conn->secure = mem_alloc_zero(&io->mem, MEM_TLS, sizeof(*conn->secure));
+    if (conn->secure)
+        conn->secure->tls = tls_conn_create(io->secure->engine, io->secure->context, token);
+    if (conn->secure && conn->secure->tls)
+        return true;
+    mem_free(&io->mem, MEM_TLS, conn->secure, sizeof(*conn->secure));
+    conn->secure = NULL;
+    io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+    conn_close(io, conn, CLOSE_MEMORY);
+    return false;
+}
+
+void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count)
+{
+    if (conn->state >= CONN_LEAVING || conn->flags & CONN_DEAF)
+        return;
+    conn->last_input_tick = io->now_tick;
+    conn->flags &= (uint16_t)~CONN_PINGED;
+    if (!conn->secure && !begin(io, conn))
+        return;
+    size_t at = feed_held(io, conn, bytes, bytes_count);
+
+    if (at < bytes_count && listens(conn))
+        at += feed(io, conn, bytes + at, bytes_count - at);
+    if (at == bytes_count || conn->state >= CONN_LEAVING)
+        return;
+    uint32_t held_bytes = conn->input ? conn->input->cipher.used_bytes : 0;
+
+    if (conn->flags & CONN_SIGNING && held_bytes + bytes_count - at > SIGNING_BYTES_MAX)
+        conn_close(io, conn, CLOSE_PROTOCOL);
+    else
+        keep(io, conn, span_of(bytes + at, bytes_count - at));
+}
+
+static void on_signed(struct io *io, struct conn *conn)
+{
+    struct sink_context context = {io, conn};
+    struct tls_sink sink = {.plain = take_plain, .cipher = take_cipher, .context = &context};
+
+    if (!(conn->flags & CONN_SIGNING) || conn->state >= CONN_LEAVING)
+        return;
+    conn->flags &= (uint16_t)~CONN_SIGNING;
+    act_on(io, conn, tls_conn_resume(conn->secure->tls, &sink));
+    if (!listens(conn) || !conn->input || conn->input->cipher.used_bytes == 0)
+        return;
+    struct input_part part = conn->input->cipher;
+
+    conn->input->cipher = (struct input_part){0};
+    input_drop_if_empty(io, conn);
+    size_t used_bytes = feed(io, conn, part.data, part.used_bytes);
+
+    if (used_bytes < part.used_bytes && conn->state < CONN_LEAVING)
+        keep(io, conn, span_of(part.data + used_bytes, part.used_bytes - used_bytes));
+    mem_free(&io->mem, MEM_INPUT, part.data, part.capacity);
+}
+
+/* -- sending -- */
+
+/* Seal one gathering of what is queued; false: no more can be. */
+static bool seal_some(struct io *io, struct conn *conn)
+{
+    struct secure_conn *secure = conn->secure;
+    struct iovec plain[LIMIT_SEND_SEGMENTS];
+    uint32_t plain_count = outq_gather(&conn->out, plain, LIMIT_SEND_SEGMENTS);
+    size_t bite_bytes = min_size(conn->out.in_flight_bytes, FILL_BYTES_MAX);
+    size_t room = tls_conn_seal_bytes_max(secure->tls, bite_bytes, conn->record_bytes_max);
+    uint8_t *to = outq_reserve(&secure->cipher, &io->mem, (uint32_t)room);
+    size_t taken_bytes = 0;
+
+    if (!to) {
+        outq_sent(&conn->out, &io->mem, 0);
+        conn_close(io, conn, CLOSE_MEMORY);
+        return false;
+    }
+    size_t sealed_bytes = tls_conn_seal(secure->tls, plain, plain_count, to, room,
+                                        conn->record_bytes_max, &taken_bytes);
+
+    outq_commit(&secure->cipher, &io->mem, (uint32_t)sealed_bytes);
+    outq_sent(&conn->out, &io->mem, (uint32_t)taken_bytes);
+    return taken_bytes > 0;
+}
+
+void secure_fill(struct io *io, struct conn *conn)
+{
+    struct sink_context context = {io, conn};
+    struct tls_sink sink = {.plain = take_plain, .cipher = take_cipher, .context = &context};
+    struct secure_conn *secure = conn->secure;
+    bool can_seal = secure && conn->flags & CONN_SECURED && !(conn->flags & CONN_MUTE);
+
+    if (!can_seal && conn->state >= CONN_LEAVING)
+        outq_clear(&conn->out, &io->mem); /* nobody could read it */
+    if (!can_seal)
+        return;
+    must(secure->cipher.in_flight_bytes == 0);
+    while (conn->out.queued_bytes > 0 && secure->cipher.queued_bytes < FILL_BYTES_MAX)
+        if (!seal_some(io, conn))
+            return;
+    if (conn->state == CONN_LEAVING && conn->out.queued_bytes == 0) {
+        conn->flags |= CONN_MUTE;
+        tls_conn_close_notify(secure->tls, &sink);
+    }
+}
+
+void secure_free(struct io *io, struct conn *conn)
+{
+    if (!conn->secure)
+        return;
+    tls_conn_destroy(conn->secure->tls);
+    outq_clear(&conn->secure->cipher, &io->mem);
+    mem_free(&io->mem, MEM_TLS, conn->secure, sizeof(*conn->secure));
+    conn->secure = NULL;
+}
+
+/* -- what the session asks -- */
+
+static enum smq_connack judge_uid(struct io *io, struct conn *conn, struct span uid,
+                                  const char **reason)
+{
+    if (!(conn->flags & CONN_TLS) || io->secure->policy.auth == TLS_CLIENT_OFF)
+        return SMQ_CONNACK_ACCEPTED;
+    const struct secure_policy *policy = &io->secure->policy;
+    const struct tls_peer *peer = tls_conn_peer(conn->secure->tls);
+
+    if (!peer) {
+        *reason = "a client certificate is required";
+        return policy->auth == TLS_CLIENT_REQUIRED || policy->bind_uid
+                   ? SMQ_CONNACK_CERTIFICATE_REQUIRED
+                   : SMQ_CONNACK_ACCEPTED;
+    }
+    if (peer->verdict != TLS_FAIL_NONE) {
+        counter_add(&io->tls_failed_counts[peer->verdict], 1);
+        *reason = tls_fail_help(peer->verdict);
+        return SMQ_CONNACK_CERTIFICATE_REFUSED;
+    }
+    if (!policy->bind_uid || (uid.bytes_count > 0 && peer->identity_bytes == uid.bytes_count &&
+                              memcmp(peer->identity, uid.data, uid.bytes_count) == 0))
+        return SMQ_CONNACK_ACCEPTED;
+    *reason = "the UID is not the certificate's identity";
+    return SMQ_CONNACK_CERTIFICATE_REFUSED;
+}
+
+/* As JSON members, each with its comma before it. */
+static size_t put_row(const struct conn *conn, char *out, size_t room)
+{
+    static const char *const certs[] = {
+        [TLS_CERT_NONE] = "none", [TLS_CERT_ECC] = "ecc", [TLS_CERT_RSA] = "rsa"};
+
+    if (!conn->secure || !(conn->flags & CONN_SECURED))
+        return (size_t)snprintf(out, room, ",\"tls\":\"%s\"",
+                                conn->flags & CONN_TLS ? "handshake" : "");
+    const struct tls_info *info = tls_conn_info(conn->secure->tls);
+    const struct tls_peer *peer = tls_conn_peer(conn->secure->tls);
+    size_t used =
+        (size_t)snprintf(out, room,
+                         ",\"tls\":\"%s\",\"cipher\":\"%s\",\"certificate\":\"%s\",\"resumed\":%s,"
+                         "\"handshake_in_bytes\":%u,\"handshake_out_bytes\":%u,\"identity\":\"",
+                         tls_version_name(info->version), tls_cipher_name(info->cipher),
+                         certs[info->cert], info->resumed ? "true" : "false",
+                         info->handshake_in_bytes, info->handshake_out_bytes);
+
+    for (uint32_t i = 0; peer && i < peer->identity_bytes; i++)
+        used += (size_t)snprintf(out + used, room - used, "\\u%04x", (uint8_t)peer->identity[i]);
+    return used + (size_t)snprintf(out + used, room - used, "\"");
+}
+
+/* -- reload -- */
+
+static void on_reload(struct io *io)
+{
+    struct tls_context *context =
+        io->secure ? atomic_exchange_explicit(&io->secure->offered, NULL, memory_order_acq_rel)
+                   : NULL;
+
+    if (!context)
+        return; /* two offers in a row: the first RELOAD took the second one */
+    tls_context_unref(io->secure->context);
+    io->secure->context = context;
+    io->secure->is_judging = true;
+    io->secure->judge_cursor = 0;
+}
+
+static void judge(struct io *io, struct conn *conn, int64_t now_s)
+{
+    static const char reason[] = "the client certificate is no longer valid";
+    const struct tls_peer *peer;
+    char ip[CONN_IP_TEXT_BYTES];
+
+    if (conn->state == CONN_FREE || conn->state >= CONN_LEAVING || !(conn->flags & CONN_SECURED))
+        return;
+    peer = tls_conn_peer(conn->secure->tls);
+    if (!peer)
+        return;
+    enum tls_fail verdict = tls_context_judge(io->secure->context, peer, now_s);
+    if (verdict == TLS_FAIL_NONE)
+        return;
+    conn_ip_text(conn, ip);
+    log_event(LOG_LEVEL_INFO, "tls.ended", "peer=%s:%u identity=\"%s\" kind=%s", ip,
+              conn->peer_port, peer->identity, tls_fail_name(verdict));
+    session_end(io, conn, CLOSE_CERTIFICATE, reason);
+}
+
+void secure_judge_step(struct io *io)
+{
+    struct io_secure *secure = io->secure;
+    int64_t now_s = (int64_t)time(NULL);
+    uint32_t looked_at = 0;
+
+    for (; secure->judge_cursor < io->slot_count_max && looked_at < JUDGED_A_TURN;
+         secure->judge_cursor++) {
+        if (!io->chunks[secure->judge_cursor / LIMIT_CONN_CHUNK]) {
+            secure->judge_cursor |= LIMIT_CONN_CHUNK - 1;
+            continue;
+        }
+        looked_at++;
+        judge(io, conn_at(io, secure->judge_cursor), now_s);
+    }
+    secure->is_judging = secure->judge_cursor < io->slot_count_max;
+}
+
+void secure_offer(struct io_secure *secure, struct tls_context *context)
+{
+    struct tls_context *before =
+        atomic_exchange_explicit(&secure->offered, tls_context_ref(context), memory_order_acq_rel);
+
+    tls_context_unref(before); /* never taken: the newer one comes instead */
+}
+
+/* -- life -- */
+
+static const struct io_secure_calls calls = {
+    .on_signed = on_signed,
+    .on_reload = on_reload,
+    .judge_uid = judge_uid,
+    .put_row = put_row,
+};
+
+void secure_init(struct io *io, struct io_secure *secure, struct tls_context *context,
+                 struct secure_policy policy)
+{
+    *secure = (struct io_secure){.context = tls_context_ref(context), .policy = policy};
+    io->secure = secure;
+    io->secure_calls = &calls;
+}
+
+void secure_deinit(struct io_secure *secure)
+{
+    must(!secure->engine);
+    tls_context_unref(secure->context);
+    tls_context_unref(atomic_load_explicit(&secure->offered, memory_order_relaxed));
+    secure->context = NULL;
+}
+
+void secure_start(struct io *io)
+{
+    if (!io->secure)
+        return;
+    io->secure->engine = tls_engine_create(&io->mem);
+    must(io->secure->engine); /* at start: a few kB */
+}
+
+void secure_stop(struct io *io)
+{
+    if (!io->secure)
+        return;
+    tls_engine_destroy(io->secure->engine);
+    io->secure->engine = NULL;
+}

@@ -1,0 +1,77 @@
+/*
+ * net/secure.h — the TLS side of an I/O actor's connections: between the reactor and the session.
+ *
+ *      receive --secure_input--> tls_conn_feed --plaintext--> session_input
+ *      conn->out --secure_fill--> tls_conn_seal --> conn->secure->cipher --> send
+ *
+ * conn->out keeps plaintext frames, so the slow-consumer policies see frames; what is sealed is a
+ * bounded bite, owned by the connection only until the kernel has taken it. An incomplete record
+ * waits in conn->input->cipher. A TLS connection owns nothing of this before its first bytes.
+ *
+ * Thread: the I/O actor's. secure_offer is control's.
+ */
+#pragma once
+
+#include "net/io.h"
+#include "tls/conn.h"
+#include "tls/context.h"
+#include "tls/peer.h"
+
+/* What a connection on a TLS listener has beside its slot: 24 bytes, one malloc chunk of 32. */
+struct secure_conn {
+    struct tls_conn *tls;
+    struct outq cipher; /* sealed, in the order in which it was made; the kernel sends from here */
+};
+
+/* What a Connect needs. Certificates are judged there, so that a client hears why. */
+struct secure_policy {
+    enum tls_client_auth auth;
+    bool bind_uid; /* the UID must be the certificate's identity */
+};
+
+/* One I/O actor's. */
+struct io_secure {
+    struct tls_engine *engine;
+    struct tls_context *context;           /* in force: a reference */
+    _Atomic(struct tls_context *) offered; /* by control, not yet taken: a reference */
+    struct secure_policy policy;           /* constant after boot */
+    bool is_judging;                       /* after a reload, a bite each turn: */
+    uint32_t judge_cursor;
+};
+
+/* Boot and shutdown; main's, while the actor does not run. Takes a reference of its own. */
+void secure_init(struct io *io, struct io_secure *secure, struct tls_context *context,
+                 struct secure_policy policy);
+void secure_deinit(struct io_secure *secure);
+
+/* The actor's own half: BoringSSL's bytes are counted by thread. */
+void secure_start(struct io *io);
+void secure_stop(struct io *io);
+
+/* New credentials; a RELOAD must follow. Thread: control. Takes a reference of its own. */
+void secure_offer(struct io_secure *secure, struct tls_context *context);
+
+/* Bytes came; they are overwritten. Afterwards the connection may be leaving or closing. */
+void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count);
+
+/* Seal what is queued, up to a bite, and when the connection leaves and all is sealed, say
+ * goodbye. Nothing of the cipher queue may be in flight. */
+void secure_fill(struct io *io, struct conn *conn);
+
+/* The descriptor is closed: wipe and free. */
+void secure_free(struct io *io, struct conn *conn);
+
+/* After a reload: close live connections whose client certificate has been revoked or has expired.
+ * A bite each turn. */
+void secure_judge_step(struct io *io);
+
+static inline bool secure_has_work(const struct io *io)
+{
+    return io->secure && io->secure->is_judging;
+}
+
+/* The queue that the kernel sends from. */
+static inline struct outq *conn_wire_queue(struct conn *conn)
+{
+    return conn->flags & CONN_TLS && conn->secure ? &conn->secure->cipher : &conn->out;
+}

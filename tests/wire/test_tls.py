@@ -1,0 +1,366 @@
+"""
+tests/wire/test_tls.py: what TLS adds: credentials, client certificates, reloads, and bad input.
+
+These servers speak TLS whether run.py was given --tls or not: each makes its own CA at its first
+start, as a user's does. Handshakes are OpenSSL's: Python's ssl module, and `openssl s_client`.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import unittest
+
+from smqwire import (
+    HANG_S,
+    TLS_DIR,
+    TOP,
+    Client,
+    Server,
+    TlsSocket,
+    WireTest,
+    connect_frame,
+    http_head,
+    tls_context,
+    wire,
+)
+
+SMQ = os.environ.get("SMQ", str(TOP / "build" / "smq"))
+
+
+def smq_ca(*words):
+    subprocess.run([SMQ, "ca", *words], check=True, capture_output=True)
+
+
+class TlsServer(Server):
+    """Listens at tls:// only, with credentials of its own, or with those of another data_dir."""
+
+    def __init__(self, *settings):
+        arguments = ["--listen", "tls://127.0.0.1:0"]
+        for setting in settings:
+            arguments += ["--set", setting]
+        super().__init__(args=arguments)
+
+    def command(self):
+        if TLS_DIR:  # the settings of run.py --tls name credentials: here they are to be made
+            command = super().command()
+            for name in ("ecc_certificate", "ecc_key", "rsa_certificate", "rsa_key"):
+                command += ["--set", f"tls.{name}="]
+            return command
+        return super().command()
+
+    @property
+    def ca(self):
+        return self.data_dir / "ca"
+
+
+class TlsClient(Client):
+    """A client of a TlsServer, with a context of its own."""
+
+    def __init__(self, server, context=None, label="client"):
+        context = context or tls_context(server.ca / "ca.crt")
+        super().__init__(server.listeners[0], label, tls=context)
+
+    def join(self, uid=b"uid-tls"):
+        self.send(http_head(), connect_frame(uid))
+        self.read_init()
+        self.read_connack()
+        return self
+
+
+class TlsTest(unittest.TestCase):
+    settings = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = TlsServer(*cls.settings).start()
+        cls.addClassCleanup(cls.server.stop)
+        cls.server.wait_for_admin()
+
+    def client(self, context=None):
+        client = TlsClient(self.server, context)
+        self.addCleanup(client.close)
+        return client
+
+    def trusting(self):
+        return tls_context(self.server.ca / "ca.crt")
+
+    def wait_until(self, condition, what):
+        WireTest.wait_until(self, condition, what)
+
+    def failed(self, kind):
+        return self.server.counter(f"tls.failed.{kind}")
+
+
+class CredentialsTest(TlsTest):
+    def certificate(self, context):
+        client = self.client(context).join()
+        row = next(row for row in self.peers() if row["etid"] == client.etid)
+        return client, row
+
+    def peers(self):
+        return json.loads(self.server.admin("peers"))["peers"]
+
+    def test_a_fresh_server_serves_certificates_that_verify(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with self.subTest(version=version):
+                context = self.trusting()
+                context.minimum_version = context.maximum_version = version
+                client, row = self.certificate(context)
+                self.assertEqual(row["certificate"], "ecc")
+                self.assertEqual(row["tls"], client.socket.session.version())
+                self.assertGreater(row["handshake_out_bytes"], 0)
+
+    def test_who_does_not_trust_the_ca_does_not_connect(self):
+        """In 1.3, OpenSSL sends this alert in the clear, which counts as a bad handshake."""
+        before = self.failed("ALERT")
+        context = ssl.create_default_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        client = self.client(context)
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            client.socket.handshake()
+        client.socket._flush()
+        self.wait_until(lambda: self.failed("ALERT") == before + 1, "the alert is counted")
+
+    def test_a_client_without_ecdsa_gets_the_rsa_certificate(self):
+        """The signature is made by a thread of its own, and comes back."""
+        context = self.trusting()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        before = self.server.counter("io.tls_signatures_total")
+        _, row = self.certificate(context)
+        self.assertEqual(row["certificate"], "rsa")
+        self.assertEqual(self.server.counter("io.tls_signatures_total"), before + 1)
+
+    def test_many_rsa_handshakes_at_once_all_end_well(self):
+        context = self.trusting()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+        clients = [self.client(context) for _ in range(50)]
+        for client in clients:  # all first flights are out before the first answer is read
+            with self.assertRaises(ssl.SSLWantReadError):
+                client.socket.session.do_handshake()
+            client.socket._flush()
+        for i, client in enumerate(clients):
+            client.join(f"uid-tls-{i}")
+
+    def test_a_session_is_resumed(self):
+        context = self.trusting()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        first = self.client(context).join()
+        before = self.server.counter("io.tls_resumed_total")
+        again = self.client(context)
+        again.socket.session = context.wrap_bio(
+            again.socket.incoming,
+            again.socket.outgoing,
+            server_hostname="localhost",
+            session=first.socket.session.session,
+        )
+        again.join(b"uid-tls-again")
+        self.assertEqual(self.server.counter("io.tls_resumed_total"), before + 1)
+
+    def test_keys_can_be_read_by_their_owner_only(self):
+        keys = [*self.server.ca.rglob("*.key")]
+        self.assertEqual(len(keys), 3)
+        for key in keys:
+            self.assertEqual(key.stat().st_mode & 0o777, 0o600, key)
+
+    def test_openssl_s_client_in_its_modes(self):
+        if not shutil.which("openssl"):
+            self.skipTest("there is no openssl")
+        head = http_head() + b"\0\3\xff"  # ... and what the server closes for
+        for words in (
+            ["-tls1_2"],
+            ["-tls1_3"],
+            ["-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+            ["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"],
+            ["-tls1_3", "-sigalgs", "RSA-PSS+SHA256"],
+            ["-tls1_3", "-groups", "P-256"],
+        ):
+            with self.subTest(words=words):
+                done = subprocess.run(
+                    ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-quiet",
+                     "-verify_return_error", "-verify_hostname", "localhost",
+                     "-CAfile", self.server.ca / "ca.crt", *words],
+                    input=head, capture_output=True, timeout=HANG_S, check=False,
+                )
+                self.assertIn(b"127.0.0.1", done.stdout, done.stderr)  # the Init names our address
+
+
+class EnemiesTest(TlsTest):
+    settings = ("limits.handshake_ms=1000",)
+
+    def raw(self, data):
+        """What the server answers to these bytes, until it closes."""
+        with socket.create_connection(self.server.listeners[0], HANG_S) as connection:
+            connection.sendall(data)
+            answer = b""
+            try:
+                while more := connection.recv(65536):
+                    answer += more
+            except ConnectionResetError:
+                pass
+            return answer
+
+    def assert_alert(self, data, kind):
+        before = self.failed(kind)
+        answer = self.raw(data)
+        self.assertEqual(answer[:1], b"\x15", f"not an alert: {answer[:40]!r}")
+        self.wait_until(lambda: self.failed(kind) == before + 1, f"{kind} is counted")
+
+    def test_plain_http_is_closed_and_counted(self):
+        """An HTTP client would not understand an alert; the counter tells the operator."""
+        before = self.failed("PLAIN_TEXT")
+        self.assertIn(self.raw(http_head())[:1], (b"", b"\x15"))
+        self.wait_until(lambda: self.failed("PLAIN_TEXT") == before + 1, "it is counted")
+
+    def test_garbage_gets_an_alert(self):
+        self.assert_alert(bytes(range(200, 256)) * 4, "GARBAGE")
+
+    def test_an_ssl_3_hello_gets_an_alert(self):
+        hello = bytes.fromhex("010000270300") + bytes(32) + bytes.fromhex("000002002f0100")[:7]
+        record = b"\x16\x03\x00" + len(hello).to_bytes(2, "big") + hello
+        answer = self.raw(record)
+        self.assertEqual(answer[:1], b"\x15")
+
+    def test_who_stops_in_mid_handshake_is_closed_in_time(self):
+        before = self.server.counter("closed.HANDSHAKE_TIMEOUT")
+        self.assertEqual(self.raw(b"\x16\x03\x01\x02\x00\x01"), b"")
+        self.wait_until(
+            lambda: self.server.counter("closed.HANDSHAKE_TIMEOUT") == before + 1, "it is counted"
+        )
+
+    def test_a_changed_record_ends_the_connection(self):
+        before = self.failed("BAD_RECORD")
+        client = self.client().join()
+        client.socket.session.write(b"\0\3\x0c")
+        sealed = bytearray(client.socket.outgoing.read())
+        sealed[-1] ^= 1
+        client.socket.raw.sendall(sealed)
+        with self.assertRaises((ssl.SSLError, AssertionError)):
+            client.socket.recv(1) or self.fail("closed without an alert")
+        self.wait_until(lambda: self.failed("BAD_RECORD") == before + 1, "it is counted")
+
+    def test_nothing_is_left(self):
+        client = self.client().join()
+        client.close()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        before = self.server.counter("memory.consumers_bytes.TLS sessions")
+        for data in (http_head(), b"\xff" * 100, b"\x16\x03\x01\x00\x05hello"):
+            for _ in range(20):
+                self.raw(data)
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        self.wait_until(
+            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") == before,
+            "TLS holds what it held",
+        )
+
+    def test_an_orderly_end_is_a_close_notify(self):
+        client = self.client().join()
+        client.send(b"\0\3\xff")  # no such packet
+        client.expect_disconnect()
+        # An end of file without it would raise SSLEOFError here.
+        self.assertEqual(client.socket.session.read(1), b"")
+
+
+class ClientCertificatesTest(TlsTest):
+    settings = ("tls.client_auth=required", "tls.bind_uid=on")
+
+    def context_of(self, device):
+        context = self.trusting()
+        pem = self.server.ca / "device" / f"{device}.pem"
+        if not pem.exists():
+            smq_ca("device", device, "--dir", self.server.ca)
+        context.load_cert_chain(pem)
+        return context
+
+    def refused(self, code, context, uid):
+        client = self.client(context)
+        client.send(http_head(), connect_frame(uid))
+        client.read_init()
+        client.expect_refused(code)
+
+    def test_without_a_certificate_it_is_connack_4(self):
+        self.refused(wire.SMQ_CONNACK_CERTIFICATE_REQUIRED, None, b"device-1")
+
+    def test_the_uid_must_be_the_certificates(self):
+        context = self.context_of("device-1")
+        self.refused(wire.SMQ_CONNACK_CERTIFICATE_REFUSED, context, b"device-2")
+        self.client(context).join(b"device-1")
+
+    def test_a_certificate_of_another_ca_is_connack_5(self):
+        folder = self.server.directory / "other"
+        smq_ca("init", "--dir", folder)
+        smq_ca("device", "device-1", "--dir", folder)
+        context = self.trusting()
+        context.load_cert_chain(folder / "device" / "device-1.pem")
+        self.refused(wire.SMQ_CONNACK_CERTIFICATE_REFUSED, context, b"device-1")
+
+    def test_a_revoked_device_is_disconnected_at_the_reload_and_stays_out(self):
+        good, bad = self.context_of("device-3"), self.context_of("device-4")
+        stays, goes = self.client(good).join(b"device-3"), self.client(bad).join(b"device-4")
+        smq_ca("revoke", "device-4", "--dir", self.server.ca)
+        self.server.signal(signal.SIGHUP)
+        goes.expect_disconnect("the client certificate is no longer valid")
+        stays.expect_nothing()
+        self.refused(wire.SMQ_CONNACK_CERTIFICATE_REFUSED, bad, b"device-4")
+
+
+class ReloadTest(TlsTest):
+    def test_new_certificates_are_served_to_newcomers_and_nobody_is_dropped(self):
+        client = self.client().join()
+        first = client.socket.session.getpeercert(binary_form=True)
+        smq_ca("server", "localhost", "127.0.0.1", "--label", "smqd", "--dir", self.server.ca)
+        self.server.signal(signal.SIGHUP)
+        self.wait_until(lambda: self.server.counter("tls.reloads_total") == 1, "reloaded")
+        client.expect_nothing()
+        self.wait_until(lambda: self.newcomers_certificate() != first, "the new one is served")
+
+    def newcomers_certificate(self):
+        client = self.client().join(b"uid-newcomer")
+        return client.socket.session.getpeercert(binary_form=True)
+
+
+class BadReloadTest(TlsTest):
+    def test_a_bad_file_keeps_the_old_credentials_and_says_which(self):
+        client = self.client().join()
+        path = self.server.ca / "server" / "smqd" / "ecc.key"
+        path.write_text("no key")
+        path.chmod(0o400)
+        (self.server.ca / "ca.key").write_text("no key either")
+        self.server.signal(signal.SIGHUP)
+        self.wait_until(
+            lambda: self.server.counter("tls.reload_failures_total") == 1, "the reload failed"
+        )
+        self.assertIn(".key", self.server.counter("tls.reload_error"))
+        client.expect_nothing()
+        self.client().join(b"uid-another").expect_nothing()
+
+
+class PolicyTest(unittest.TestCase):
+    def assert_refused(self, words, *settings):
+        server = TlsServer(*settings)
+        with self.assertRaises(AssertionError) as caught:
+            server.start()
+        self.assertIn(words, str(caught.exception))
+
+    def test_a_certificate_that_is_not_there_is_named(self):
+        if TLS_DIR:
+            self.skipTest("TlsServer makes its own then")
+        self.assert_refused("/no/such.crt", "tls.ecc_certificate=/no/such.crt")
+
+    def test_tls_1_3_alone_can_be_asked_for(self):
+        with TlsServer("tls.version_min=1.3") as server:
+            context = tls_context(server.ca / "ca.crt")
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            client = TlsClient(server, context)
+            with self.assertRaises(ssl.SSLError):
+                client.socket.handshake()
+            client.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
