@@ -264,7 +264,7 @@ static uint32_t queue_bytes_max(const struct io *io)
 static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
 {
     uint32_t bytes_max = queue_bytes_max(io);
-    uint32_t room = conn->out.queued_bytes < bytes_max ? bytes_max - conn->out.queued_bytes : 0;
+    uint32_t excess_bytes = conn->out.queued_bytes + run->bytes_count - bytes_max;
     uint32_t freed_bytes;
     uint32_t fitting_count;
 
@@ -275,12 +275,12 @@ static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint
         return;
     }
     if (io->config->limits.slow_consumer == SLOW_DROP_OLD) {
-        uint32_t dropped_count =
-            outq_drop_oldest(&conn->out, &io->mem, run->bytes_count - room, &freed_bytes);
+        uint32_t dropped_count = outq_drop_oldest(&conn->out, &io->mem, excess_bytes, &freed_bytes);
 
         drop(io, conn, IO_STAT_DROPPED_OLD, dropped_count);
-        room += freed_bytes;
     }
+    /* Acks and the like may have filled it beyond the limit; a message never does. */
+    uint32_t room = conn->out.queued_bytes < bytes_max ? bytes_max - conn->out.queued_bytes : 0;
     uint32_t end = fitting_bytes(run, room, &fitting_count);
     drop(io, conn, IO_STAT_DROPPED_NEW, frame_count - fitting_count);
     if (fitting_count > 0 && append_part(io, conn, run, 0, end)) {
