@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #define LINE_BYTES 160u
+#define STUCK_S    60u /* a step takes microseconds: one that takes this long does not end */
 
 static struct {
     uint64_t seed;
     uint64_t step_count;
     uint64_t step;
+    uint64_t watched_step; /* the one at the last look */
     bool verbose;
     uint64_t line_count; /* ever noted; the line is its remainder */
     uint64_t line_steps[JOURNAL_LINES];
@@ -43,13 +45,29 @@ static void on_fatal_signal(int number)
     _exit(1);
 }
 
+static void on_alarm(int number)
+{
+    (void)number;
+    if (journal.watched_step != journal.step) {
+        journal.watched_step = journal.step;
+        (void)alarm(STUCK_S);
+        return;
+    }
+    fprintf(stderr, "sim: the broker does not come out of a step\n");
+    print_journal();
+    _exit(1);
+}
+
 void journal_begin(uint64_t seed, uint64_t step_count, bool verbose)
 {
     journal.seed = seed;
     journal.step_count = step_count;
     journal.step = 0;
     journal.verbose = verbose;
+    journal.watched_step = UINT64_MAX;
     journal.line_count = 0;
+    (void)signal(SIGALRM, on_alarm);
+    (void)alarm(STUCK_S);
     (void)signal(SIGABRT, on_fatal_signal);
 #ifndef __SANITIZE_ADDRESS__ /* whose own report says more */
     (void)signal(SIGSEGV, on_fatal_signal);

@@ -11,7 +11,8 @@
 
 #define JOURNAL_LINES 50u
 
-/* A run begins. @verbose: print each line when it is noted. Installs the SIGABRT handler. */
+/* A run begins. @verbose: print each line when it is noted. From now on abort() prints the journal,
+ * and so does a step that does not end. */
 void journal_begin(uint64_t seed, uint64_t step_count, bool verbose);
 
 /* The step that the following lines belong to. */

@@ -190,6 +190,7 @@ static void flush(struct sim *sim, struct link *link, struct conn *conn)
     set_op(conn, OP_SEND);
     io_count(io, IO_STAT_SENDS, 1);
     sim->in_flight_bytes[link->index] = conn->out.in_flight_bytes;
+    model_offered(sim, link, link->in_flight, count);
 }
 
 /* How much of the send the socket took: nothing of it, a part, all. */

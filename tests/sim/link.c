@@ -144,6 +144,16 @@ static bool read_head(const struct sim *sim, struct link *link, struct span inpu
     return true;
 }
 
+uint32_t link_rest_of_frame(const struct link *link, uint8_t next)
+{
+    const uint8_t *held = link->from_broker.data + link->from_broker.start;
+    uint32_t held_bytes = link->from_broker.end - link->from_broker.start;
+
+    if (held_bytes == 0)
+        return 0;
+    return (uint32_t)(held[0] << 8 | (held_bytes > 1 ? held[1] : next)) - held_bytes;
+}
+
 void link_read(struct sim *sim, struct link *link, struct span bytes)
 {
     struct bytes *from = &link->from_broker;

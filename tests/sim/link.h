@@ -121,6 +121,9 @@ static inline uint32_t link_waiting_bytes(const struct link *link)
 
 /* -- the wire's far ends -- */
 
+/* How many bytes are missing of the frame the client has the beginning of; @next: the first one. */
+uint32_t link_rest_of_frame(const struct link *link, uint8_t next);
+
 /* @count bytes have been fed to the session: forget them, and tell the model of each deed that is
  * whole now. @heard: the session was taking input; @certain: and still is. */
 void link_fed(struct sim *sim, struct link *link, uint32_t count, bool heard, bool certain);

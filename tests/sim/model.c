@@ -306,3 +306,34 @@ void model_watch(struct sim *sim, struct link *link, const struct conn *conn)
                "link %u: a message was dropped, and only %u bytes wait for it (20)", link->index,
                queued_bytes);
 }
+
+/* No message was queued where it did not fit: counted from the front, each ends within the limit.
+ * Only answers and the like may lie beyond. */
+void model_offered(const struct sim *sim, const struct link *link, const struct iovec *pieces,
+                   uint32_t count)
+{
+    uint32_t bytes_max = sim->scenario.config.limits.queue_bytes_max;
+    uint32_t passed_bytes = 0;
+
+    if (link->phase == LINK_HTTP || sim->in_flight_bytes[link->index] <= bytes_max)
+        return;
+    uint32_t skip_bytes = link_rest_of_frame(link, *(const uint8_t *)pieces[0].iov_base);
+
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *bytes = pieces[i].iov_base;
+        uint32_t piece_bytes = (uint32_t)pieces[i].iov_len;
+
+        for (uint32_t at = skip_bytes, frame_bytes; at < piece_bytes; at += frame_bytes) {
+            frame_bytes = smq_load_u16(bytes + at);
+            expect(frame_bytes >= SMQ_HEADER_BYTES && at + frame_bytes <= piece_bytes,
+                   "link %u: its output has a frame of %u bytes in a piece of %u", link->index,
+                   frame_bytes, piece_bytes);
+            expect(bytes[at + SMQ_LENGTH_BYTES] != SMQ_PUBLISH ||
+                       passed_bytes + at + frame_bytes <= bytes_max,
+                   "link %u: a message lies %u bytes beyond the limit of its queue (20)",
+                   link->index, passed_bytes + at + frame_bytes - bytes_max);
+        }
+        skip_bytes = 0;
+        passed_bytes += piece_bytes;
+    }
+}

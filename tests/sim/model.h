@@ -135,6 +135,11 @@ void model_refused(struct sim *sim, struct link *link);
 /* The end of a turn at a connection something happened to: bounds that hold always. */
 void model_watch(struct sim *sim, struct link *link, const struct conn *conn);
 
+/* The front of its output is offered to the kernel: @count pieces, each of whole frames but for the
+ * rest of one that the client has a part of already. */
+void model_offered(const struct sim *sim, const struct link *link, const struct iovec *pieces,
+                   uint32_t count);
+
 /* A connection begins: it knows nothing. */
 void model_open(struct sim *sim, struct link *link);
 
