@@ -63,7 +63,7 @@ static const struct option_row {
     {KIND_TEXT, "url", 'u', "URL", FIELD(url), CONNECTING,
      "the broker (default $SMQ_URL, else " URL_DEFAULT ")"},
     {KIND_TEXT, "ca", 0, "FILE", FIELD(ca_path), CONNECTING,
-     "tls://: trust this CA (PEM; default $SMQ_CA, else the system's list)"},
+     "tls://: trust this CA (PEM; default $SMQ_CA_FILE, else the system's list)"},
     {KIND_TEXT, "cert", 0, "FILE", FIELD(cert_path), CONNECTING,
      "tls://: show this certificate (PEM; made by `smq ca device`)"},
     {KIND_TEXT, "key", 0, "FILE", FIELD(key_path), CONNECTING,
@@ -188,7 +188,7 @@ enum exit_code options_parse(struct options *options, enum command_bit bit, int 
     *options = (struct options){
         .url = environment("SMQ_URL", URL_DEFAULT),
         .credentials = environment("SMQ_CREDENTIALS", NULL),
-        .ca_path = environment("SMQ_CA", NULL),
+        .ca_path = environment("SMQ_CA_FILE", NULL),
         .data_dir = environment("SMQD_DATA_DIR", "./data"),
         .info = "smq",
         .timeout_ms = TIMEOUT_MS_DEFAULT,

@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes clang firmware unit sim wire cli tsan asan fuzz)
+stages=(format includes clang firmware unit sim wire tls cli tsan asan fuzz)
 passed=0
 failed=0
 
@@ -25,6 +25,7 @@ describe() {
     unit) echo "unit tests (Criterion)" ;;
     sim) echo "simulation: broker and model agree, step by step" ;;
     wire) echo "wire tests: raw bytes to the real server" ;;
+    tls) echo "the wire tests again, over TLS" ;;
     cli) echo "smq and the LED example, as people run them" ;;
     tsan) echo "what threads share, under ThreadSanitizer" ;;
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
@@ -178,7 +179,7 @@ run_wire() {
     fi
     output=$(SMQD=$1/smqd timeout 1800 python3 tests/wire/run.py "${@:2}" 2>&1)
     code=$?
-    account "wire tests against $1/smqd" $code "$output"
+    account "wire tests against $*" $code "$output"
 }
 
 # ---- stages ----
@@ -214,6 +215,11 @@ stage_sim() {
 
 stage_wire() {
     need_build build && run_wire build
+}
+
+# All of it again over TLS, with compact sessions and without.
+stage_tls() {
+    need_build build && SMQ=build/smq run_wire build --tls
 }
 
 stage_cli() {
