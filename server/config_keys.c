@@ -120,7 +120,7 @@ const struct config_key config_keys[] = {
         KEY_POWER_OF_TWO,
         "buffers",
         FIELD(recv_buffer_count),
-        RANGE(8, 32768, 128),
+        RANGE(8, 32768, 64),
         .why = "Buffers of each I/O thread. When all are in use, reading waits for the next turn.",
     },
     {
@@ -128,9 +128,10 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes",
         FIELD(recv_buffer_bytes),
-        RANGE(1 * KIB, 64 * KIB, 4 * KIB),
-        .why = "Size of each. From 2K to 64K no difference in speed was measured; a frame may span "
-               "several.",
+        RANGE(1 * KIB, 64 * KIB, 8 * KIB),
+        .why =
+            "Size of each. What one receive brings travels together: with 4K a wide fan-out cost "
+            "twice the CPU of 8K, with 16K nothing more was gained. A frame may span several.",
     },
     {
         "limits.connections",
