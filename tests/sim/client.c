@@ -201,6 +201,16 @@ void client_disconnect(struct sim *sim, struct link *link)
                      (struct deed){0});
 }
 
+static void write_endless_pieces(struct link *link)
+{
+    static const uint8_t zeros[4000]; /* fits the smallest frame limit of a scenario */
+    const struct stream stream = {.etid = link->etid};
+
+    link_add_deed(link, (struct deed){.is_wrong = true});
+    for (uint32_t bytes = 0; bytes <= SMQ_PAYLOAD_BYTES_MAX; bytes += sizeof(zeros))
+        write_piece(link, &stream, span_of(zeros, sizeof(zeros)));
+}
+
 void client_be_wrong(struct sim *sim, struct link *link, enum wrong wrong)
 {
     static const uint8_t bad_bodies[] = {SMQ_UNSUBSCRIBE, SMQ_OBSERVE, SMQ_UNOBSERVE, SMQ_PUBLISH,
@@ -240,6 +250,9 @@ void client_be_wrong(struct sim *sim, struct link *link, enum wrong wrong)
         smq_store_u16(frame, 6);
         frame[2] = SMQ_CONNECT;
         break;
+    case WRONG_FRAG_TOTAL:
+        write_endless_pieces(link);
+        return;
     case WRONG_COUNT:
         must_never("not a way to be wrong");
     }

@@ -24,6 +24,7 @@ enum wrong {
     WRONG_BODY,        /* a body shorter than its fixed fields */
     WRONG_TOO_LARGE,   /* over the configured frame size */
     WRONG_CONNECT,     /* a second Connect */
+    WRONG_FRAG_TOTAL,  /* PubFrag pieces that are too large together (17) */
     WRONG_COUNT
 };
 
