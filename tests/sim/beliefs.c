@@ -1,19 +1,11 @@
-/*
- * tests/sim/beliefs.c — what a client knows about names and ids, from its requests and the answers.
- *
- * Rules:
- *   - each Subscribe, Create and Createsub is answered once; in order, among those one shard
- * answers
- *   - a name has one number for everybody who holds it (3, 4), and no two things share a number
- *   - a Change comes only to who observes; each differs by one from the last (12)
- * Thread: one.
- */
+/* tests/sim/beliefs.c — see tests/sim/beliefs.h. Thread: one. */
+#include "tests/sim/beliefs.h"
+
 #include <string.h>
 
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
-#include "tests/sim/model.h"
-#include "tests/sim/sim.h"
+#include "tests/sim/messages.h"
 
 static struct knowledge *knowledge_of(struct sim *sim, const struct link *link)
 {

@@ -8,9 +8,11 @@
  */
 #include <string.h>
 
+#include "tests/sim/beliefs.h"
 #include "tests/sim/client.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/messages.h"
 
 #define FORETOLD_MAX 512u
 #define ANY          UINT32_MAX /* a number the broker is free to choose */
@@ -400,6 +402,12 @@ static void publish(struct sim *sim, struct link *link)
     }
 }
 
+static void ping(struct sim *sim, struct link *link)
+{
+    client_ping(sim, link);
+    foretell(sim, link, SMQ_PONG, 0, 0);
+}
+
 /* -- coming and going -- */
 
 static uint32_t live_count(const struct sim *sim)
@@ -519,7 +527,7 @@ static void act(struct sim *sim, struct link *link)
     else if (action == 6)
         publish(sim, link);
     else if (action == 7)
-        client_ping(sim, link), foretell(sim, link, SMQ_PONG, 0, 0);
+        ping(sim, link);
     else
         go(sim, link);
 }

@@ -6,6 +6,7 @@
 
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/messages.h"
 
 static const struct span nothing;
 

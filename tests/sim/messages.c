@@ -1,20 +1,12 @@
-/*
- * tests/sim/messages.c — every message has a number: who gets it, in which order, how often.
- *
- * What one connection publishes to one destination is a stream; the payload says which stream and
- * which place in it, and is made of that, so that one bit astray shows. Rules:
- *   - only who subscribes, or has the ETID, gets it (7, 8), and as it was sent
- *   - in order, and once (11)
- *   - from the Suback, or the Connack, on without a gap, but for what the broker says it dropped
- * Thread: one.
- */
+/* tests/sim/messages.c — see tests/sim/messages.h. Thread: one. */
+#include "tests/sim/messages.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/sim/beliefs.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
-#include "tests/sim/model.h"
-#include "tests/sim/sim.h"
 
 /* -- contents -- */
 

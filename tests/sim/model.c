@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "tests/sim/beliefs.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/messages.h"
 #include "tests/sim/sim.h"
 
 const char *model_type_name(enum smq_packet type)

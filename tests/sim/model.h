@@ -148,38 +148,6 @@ void model_free(struct model *model);
 /* The protocol's word for a packet type. */
 const char *model_type_name(enum smq_packet type);
 
-/* -- beliefs.c -- */
-
-struct belief *belief_find(struct sim *sim, const struct link *link, uint32_t id);
-/* The belief about @id, made when there is none; NULL: this client knows enough already. */
-struct belief *belief_of(struct sim *sim, const struct link *link, uint32_t id, uint8_t kind,
-                         uint8_t name);
-void beliefs_fed(struct sim *sim, struct link *link, const struct deed *deed);
-void beliefs_acked(struct sim *sim, struct link *link, enum smq_packet type, struct span body);
-void beliefs_changed(struct sim *sim, struct link *link, uint32_t id, uint32_t count);
-/* May this client write another request? */
-bool beliefs_have_room(struct sim *sim, const struct link *link);
-/* Remember an id that names nothing any more, to use it wrongly later. */
-void beliefs_retire(struct sim *sim, uint32_t instance, uint32_t id);
-
-/* -- messages.c -- */
-
-/* The next message of @link to @destination. false: too many streams for now. */
-bool messages_next(struct sim *sim, struct link *link, uint32_t destination, struct deed *deed);
-/* Its sub-topic, and its payload of @bytes_count bytes (at least MESSAGE_BYTES_MIN). */
-#define MESSAGE_BYTES_MIN 12u
-uint32_t message_subtopic(const struct deed *deed, const struct stream *stream);
-void message_fill(const struct deed *deed, const struct stream *stream, uint8_t *payload,
-                  uint32_t bytes_count);
-void messages_fed(struct sim *sim, const struct deed *deed, bool certain);
-void messages_received(struct sim *sim, struct link *link, struct span body);
-/* From now on everything to @destination must reach @link. */
-void messages_expect(struct sim *sim, const struct link *link, uint32_t destination);
-/* A new connection on this link: it has received nothing. */
-void messages_open(struct sim *sim, const struct link *link);
-/* At rest: everything that had to come has come; streams of those who left are forgotten. */
-void messages_settle(struct sim *sim);
-
 /* -- calm.c: the foretold frames -- */
 
 void calm_received(struct sim *sim, const struct link *link, enum smq_packet type,

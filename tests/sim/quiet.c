@@ -12,6 +12,7 @@
 #include "tests/sim/control.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
+#include "tests/sim/messages.h"
 #include "tests/sim/probe.h"
 #include "tests/sim/turn.h"
 

@@ -4,6 +4,7 @@
  * Clients write without waiting for answers, read when they like, and vanish at any point; actors
  * run in any order. The rules that must hold are the model's. Thread: one.
  */
+#include "tests/sim/beliefs.h"
 #include "tests/sim/client.h"
 #include "tests/sim/control.h"
 #include "tests/sim/journal.h"

@@ -50,9 +50,3 @@ static inline const struct config *world_config(const struct world *world)
 {
     return &world->scenario->config;
 }
-
-/* The mesh index of a shard. */
-static inline uint32_t world_shard_actor(const struct world *world, uint32_t shard)
-{
-    return mesh_shard_index(&world->mesh, shard);
-}
