@@ -31,7 +31,7 @@ struct options {
     const char *cert_path; /* NULL: none */
     const char *key_path;  /* NULL: in the certificate's file */
     bool is_insecure;      /* tls://: trust anybody */
-    const char *data_dir; /* --data-dir, else $SMQD_DATA_DIR, else ./data */
+    const char *data_dir;  /* --data-dir, else $SMQD_DATA_DIR, else ./data */
 
     /* -- what -- */
     const char *subtopic; /* NULL: none, or any */
