@@ -381,7 +381,8 @@ static void foretell_delivery(struct sim *sim, const struct link *from, const st
 static void publish(struct sim *sim, struct link *link)
 {
     uint32_t destination = client_choose_id(sim, link).id;
-    uint32_t room = min_u32(sim->scenario.config.limits.queue_bytes_max, 8000);
+    uint32_t pongs_bytes = 64; /* a Ping may come between the pieces */
+    uint32_t room = min_u32(sim->scenario.config.limits.queue_bytes_max, 8000) - pongs_bytes;
     uint32_t count = dice_between(&sim->dice, 1, 6);
 
     for (uint32_t i = 0; i < count; i++) {
