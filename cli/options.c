@@ -63,7 +63,7 @@ static const struct option_row {
     {KIND_TEXT, "url", 'u', "URL", FIELD(url), CONNECTING,
      "the broker (default $SMQ_URL, else " URL_DEFAULT ")"},
     {KIND_TEXT, "ca", 0, "FILE", FIELD(ca_path), CONNECTING,
-     "tls://: trust this CA (PEM; default $SMQ_CA_FILE, else the system's list)"},
+     "tls://: trust this CA (PEM; default $SMQ_CA_FILE, else the system's)"},
     {KIND_TEXT, "cert", 0, "FILE", FIELD(cert_path), CONNECTING,
      "tls://: show this certificate (PEM; made by `smq ca device`)"},
     {KIND_TEXT, "key", 0, "FILE", FIELD(key_path), CONNECTING,
