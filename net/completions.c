@@ -131,7 +131,7 @@ static void cancel_one(struct reactor *reactor, struct conn *conn)
 static void on_cancelled(struct conn *conn, const struct io_uring_cqe *cqe)
 {
     if (cqe->res == -ENOENT && conn->ops & OP_BIT(OP_RECV))
-        conn->flags &= (uint16_t)~CONN_NO_INPUT;
+        conn->flags &= ~CONN_NO_INPUT;
 }
 
 void reactor_demote(struct reactor *reactor, struct conn *conn)
@@ -399,7 +399,7 @@ static void on_recv_data(struct reactor *reactor, struct conn *conn, const struc
     if (conn->flags & CONN_TLS)
         secure_input(io, conn, bytes, (size_t)cqe->res);
     else
-        session_input(io, conn, span_of(bytes, (size_t)cqe->res));
+        session_input(io, conn, bytes, (size_t)cqe->res);
     bufgroup_return(&reactor->uring.buffers, buffer_index);
 }
 
@@ -418,7 +418,7 @@ static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_
     if (conn->ops & OP_BIT(OP_RECV))
         return; /* the multishot goes on */
     if (conn->flags & CONN_DEMOTE && conn->state == CONN_LIVE && !(conn->flags & CONN_EOF)) {
-        conn->flags &= (uint16_t)~CONN_DEMOTE;
+        conn->flags &= ~CONN_DEMOTE;
         arm_poll(reactor, conn);
         return;
     }
@@ -446,7 +446,7 @@ static void on_send(struct reactor *reactor, struct conn *conn, const struct io_
         return;
     }
     if (conn->out.queued_bytes == 0)
-        conn->flags &= (uint16_t)~CONN_SLOW;
+        conn->flags &= ~CONN_SLOW;
     if (out->queued_bytes > 0 || conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
         conn_mark(io, conn);
 }
@@ -457,7 +457,7 @@ static void on_closed(struct reactor *reactor, struct conn *conn)
 
     if (conn->flags & CONN_TIMED)
         wheel_remove(&io->wheel, conn->slot_index);
-    conn->flags &= (uint16_t)~CONN_TIMED;
+    conn->flags &= ~CONN_TIMED;
     reactor->accept_paused = false;
     secure_free(io, conn);
     conn_free(io, conn);

@@ -177,7 +177,7 @@ struct conn *conn_next_marked(struct io *io)
     struct conn *conn = conn_at(io, io->marked_first);
 
     must(conn->flags & CONN_MARKED);
-    conn->flags &= (uint16_t)~CONN_MARKED;
+    conn->flags &= ~CONN_MARKED;
     io->marked_first = conn->marked_next;
     return conn;
 }

@@ -118,13 +118,14 @@ struct conn {
     /* -- touched by every delivery -- */
     struct outq out;
     uint32_t etid;
+    uint32_t flags;      /* CONN_* below the states */
     uint16_t generation; /* drawn anew at each accept; never 0 while in use */
-    uint16_t flags;
-    uint8_t ops;   /* OP_BITs in the kernel's hands */
-    uint8_t state; /* enum conn_state; conn_set_state is its only writer */
+    uint8_t ops;         /* OP_BITs in the kernel's hands */
+    uint8_t state;       /* enum conn_state; conn_set_state is its only writer */
     uint8_t close_reason;
     uint8_t instance_index;
-    uint32_t marked_next; /* slot of the next marked connection */
+    uint16_t record_bytes_max; /* of a version-2 Connect; 0: no limit */
+    uint32_t marked_next;      /* slot of the next marked connection */
     uint32_t slot_index;
     uint32_t last_input_tick;
     uint32_t wait_tick;      /* since when we wait: for Connect, a Pong, or the peer to close */
@@ -134,8 +135,7 @@ struct conn {
 
     /* -- the rest -- */
     uint16_t held_count;
-    uint16_t pending_count;    /* requests for holds that the shards have not answered yet */
-    uint16_t record_bytes_max; /* of a version-2 Connect; 0: no limit */
+    uint16_t pending_count; /* requests for holds that the shards have not answered yet */
     union {
         struct held only_held;             /* held_capacity_log2 0: what it holds */
         struct held *held;                 /* else: that many */

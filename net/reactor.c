@@ -116,7 +116,7 @@ static void expire_timers(struct reactor *reactor)
     while ((slot_index = wheel_expire(&io->wheel, io->now_tick)) != WHEEL_NONE) {
         struct conn *conn = conn_at(io, slot_index);
 
-        conn->flags &= (uint16_t)~CONN_TIMED;
+        conn->flags &= ~CONN_TIMED;
         session_on_deadline(io, conn);
         if (conn->state >= CONN_LEAVING && !(conn->flags & CONN_RELEASED))
             continue; /* began to leave just now: the end of the turn sets its new deadline */

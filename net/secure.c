@@ -31,7 +31,7 @@ static bool take_plain(void *context, uint8_t *bytes, size_t bytes_count)
 {
     struct sink_context *to = context;
 
-    session_input(to->io, to->conn, span_of(bytes, bytes_count));
+    session_input(to->io, to->conn, bytes, bytes_count);
     return to->conn->state < CONN_LEAVING;
 }
 
@@ -188,7 +188,7 @@ void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes
     if (conn->state >= CONN_LEAVING || conn->flags & CONN_DEAF)
         return;
     conn->last_input_tick = io->now_tick;
-    conn->flags &= (uint16_t)~CONN_PINGED;
+    conn->flags &= ~CONN_PINGED;
     if (!conn->secure && !begin(io, conn))
         return;
     size_t at = feed_held(io, conn, bytes, bytes_count);
@@ -212,7 +212,7 @@ static void on_signed(struct io *io, struct conn *conn)
 
     if (!(conn->flags & CONN_SIGNING) || conn->state >= CONN_LEAVING)
         return;
-    conn->flags &= (uint16_t)~CONN_SIGNING;
+    conn->flags &= ~CONN_SIGNING;
     act_on(io, conn, tls_conn_resume(conn->secure->tls, &sink));
     if (!listens(conn) || !conn->input || conn->input->cipher.used_bytes == 0)
         return;

@@ -303,10 +303,12 @@ static void feed(struct io *io, struct conn *conn, struct span bytes)
         keep(io, conn, bytes);
 }
 
-void session_input(struct io *io, struct conn *conn, struct span bytes)
+void session_input(struct io *io, struct conn *conn, uint8_t *data, size_t bytes_count)
 {
+    struct span bytes = span_of(data, bytes_count);
+
     conn->last_input_tick = io->now_tick;
-    conn->flags &= (uint16_t)~CONN_PINGED;
+    conn->flags &= ~CONN_PINGED;
     if (conn->state == CONN_HTTP)
         bytes = feed_head(io, conn, bytes);
     if (bytes.bytes_count > 0)

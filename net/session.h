@@ -12,8 +12,9 @@
 /* A connection has been accepted; its peer address is set. */
 void session_open(struct io *io, struct conn *conn);
 
-/* Bytes came. Consumes all of them; afterwards the connection may be leaving or closing. */
-void session_input(struct io *io, struct conn *conn, struct span bytes);
+/* Bytes came; they may be overwritten. Consumes all of them; afterwards the connection may be
+ * leaving or closing. */
+void session_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count);
 
 /* The peer closed its side. */
 void session_eof(struct io *io, struct conn *conn);

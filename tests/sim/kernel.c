@@ -130,7 +130,7 @@ static void receive_data(struct sim *sim, struct link *link, struct conn *conn)
     link->last_fed_tick = io->now_tick;
     link->fed_tick = sim->world.now_tick;
     link->is_pinged = false;
-    session_input(io, conn, span_of(link->to_broker.data + link->to_broker.start, count));
+    session_input(io, conn, link->to_broker.data + link->to_broker.start, count);
 
     if (dice_percent(&sim->dice, 5)) { /* no buffers: the multishot ends, and is armed again */
         clear_op(conn, OP_RECV);
@@ -241,7 +241,7 @@ static void complete_send(struct sim *sim, struct link *link)
         set_op(conn, OP_WRITABLE);
     } else {
         if (conn->out.queued_bytes == 0)
-            conn->flags &= (uint16_t)~CONN_SLOW;
+            conn->flags &= ~CONN_SLOW;
         if (conn->out.queued_bytes > 0 || conn->state == CONN_LEAVING)
             conn_mark(io, conn);
     }
@@ -315,7 +315,7 @@ static void complete_close(struct sim *sim, struct link *link)
 
     if (conn->flags & CONN_TIMED)
         wheel_remove(&io->wheel, conn->slot_index);
-    conn->flags &= (uint16_t)~CONN_TIMED;
+    conn->flags &= ~CONN_TIMED;
     journal_note("link %u: closed, %s", link->index,
                  close_reason_name((enum close_reason)conn->close_reason));
     conn_free(io, conn);

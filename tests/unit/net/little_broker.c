@@ -287,7 +287,7 @@ void little_feed(struct little_broker *broker, uint32_t io_index, uint32_t slot,
 
     must(exact);
     memcpy(exact, bytes.data, bytes.bytes_count);
-    session_input(&broker->ios[io_index], conn, span_of(exact, bytes.bytes_count));
+    session_input(&broker->ios[io_index], conn, exact, bytes.bytes_count);
     free(exact);
 }
 
@@ -336,7 +336,7 @@ void little_complete(struct little_broker *broker, uint32_t io_index, uint32_t s
     conn->ops &= (uint8_t)~OP_BIT(OP_SEND);
     outq_sent(&conn->out, &io->mem, sent_bytes);
     if (conn->out.queued_bytes == 0)
-        conn->flags &= (uint16_t)~CONN_SLOW;
+        conn->flags &= ~CONN_SLOW;
     if (conn->out.queued_bytes > 0 || conn->state >= CONN_LEAVING)
         conn_mark(io, conn);
 }
@@ -375,7 +375,7 @@ static void attend_closing(struct io *io, struct little_wire *wire, struct conn 
     }
     if (conn->flags & CONN_TIMED)
         wheel_remove(&io->wheel, conn->slot_index);
-    conn->flags &= (uint16_t)~CONN_TIMED;
+    conn->flags &= ~CONN_TIMED;
     wire->is_open = false;
     conn_free(io, conn);
 }
@@ -424,7 +424,7 @@ static void expire_timers(struct io *io)
     while ((slot = wheel_expire(&io->wheel, io->now_tick)) != WHEEL_NONE) {
         struct conn *conn = conn_at(io, slot);
 
-        conn->flags &= (uint16_t)~CONN_TIMED;
+        conn->flags &= ~CONN_TIMED;
         session_on_deadline(io, conn);
         if (conn->state != CONN_CLOSING)
             session_retime(io, conn);
