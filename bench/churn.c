@@ -181,7 +181,7 @@ static void churn_drain(struct churn *churn)
     }
 }
 
-static void churn_build(struct churn *churn, const struct wire_protocol *protocol)
+static void churn_build(struct churn *churn)
 {
     uint32_t conn_count = churn->options->conn_count;
 
@@ -189,12 +189,12 @@ static void churn_build(struct churn *churn, const struct wire_protocol *protoco
     churn->topics = calloc(conn_count, sizeof(struct wire_topic));
     must(churn->workers != NULL && churn->topics != NULL);
     for (uint32_t i = 0; i < conn_count; i++)
-        wire_topic_name(&churn->topics[i], churn->worker_options.run, i);
+        wire_topic_name(&churn->topics[i], churn->worker_options.target.run, i);
     for (uint32_t i = 0; i < churn->worker_count; i++) {
         struct churn_worker *cw = &churn->workers[i];
         uint32_t share_count = (conn_count - i - 1) / churn->worker_count + 1;
 
-        worker_init(&cw->worker, i, share_count, protocol, &churn->worker_options);
+        worker_init(&cw->worker, i, share_count, &churn->worker_options);
         cw->worker.hooks = &churn_hooks;
         cw->worker.context = cw;
         cw->churn = churn;
@@ -244,17 +244,15 @@ MUST_CHECK static bool churn_conduct(struct churn *churn, const struct process_l
     return is_run;
 }
 
-bool churn_execute(const struct options *options, const struct wire_protocol *protocol,
-                   const struct sockaddr_in *server, const struct process_list *processes,
-                   uint32_t run, struct result *result)
+bool churn_execute(const struct options *options, const struct target *target,
+                   const struct process_list *processes, struct result *result)
 {
     uint32_t needed_count = (options->conn_count - 1) / WORKER_CONNS_MAX + 1;
-    bool is_loopback = ntohl(server->sin_addr.s_addr) >> 24 == 127;
+    bool is_loopback = ntohl(target->server.sin_addr.s_addr) >> 24 == 127;
     struct churn churn = {
         .options = options,
-        .worker_options = {.server = *server,
+        .worker_options = {.target = *target,
                            .path = options->path,
-                           .run = run,
                            .source_count = options->source_count},
         .worker_count = options->thread_count > needed_count ? options->thread_count : needed_count,
     };
@@ -263,7 +261,7 @@ bool churn_execute(const struct options *options, const struct wire_protocol *pr
         churn.worker_count = options->conn_count;
     if (is_loopback && options->source_count == 0)
         churn.worker_options.source_count = SOURCE_COUNT;
-    churn_build(&churn, protocol);
+    churn_build(&churn);
     result->conn_count = options->conn_count;
     result->worker_count = churn.worker_count;
     for (uint32_t i = 0; i < churn.worker_count; i++)
@@ -277,6 +275,7 @@ bool churn_execute(const struct options *options, const struct wire_protocol *pr
         pthread_join(cw->thread, NULL);
         histogram_merge(&result->latency, &cw->latency);
         result->failed_count += cw->failed_count;
+        secure_tally_add(&result->secure, &cw->worker.secure_tally);
         if (result->closed_reason[0] == '\0')
             snprintf(result->closed_reason, sizeof(result->closed_reason), "%s", cw->failure);
     }

@@ -7,14 +7,10 @@
  */
 #pragma once
 
-#include <netinet/in.h>
-
 #include "bench/process.h"
 #include "bench/report.h"
-#include "bench/wire.h"
+#include "bench/worker.h"
 
 /* Thread: main. Returns: false, and a message on stderr, when it could not be run. */
-MUST_CHECK bool churn_execute(const struct options *options, const struct wire_protocol *protocol,
-                              const struct sockaddr_in *server,
-                              const struct process_list *processes, uint32_t run,
-                              struct result *result);
+MUST_CHECK bool churn_execute(const struct options *options, const struct target *target,
+                              const struct process_list *processes, struct result *result);

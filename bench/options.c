@@ -55,6 +55,20 @@ static const struct option_row {
     ROW("path", OPTION_TEXT, path, 0, 0, IN_ALL, "PATH", "SMQ: the broker's URL path [/smq.lsp]"),
     ROW("pid", OPTION_TEXT, pids, 0, 0, IN_ALL, "PID[,PID]",
         "the broker's process: report its CPU time and memory"),
+    ROW("tls", OPTION_FLAG, is_tls, 0, 0, IN_ALL, "", "speak TLS, and verify the broker"),
+    ROW("ca", OPTION_TEXT, ca_path, 0, 0, IN_ALL, "FILE",
+        "TLS: the CA to trust, PEM [the system's list]"),
+    ROW("insecure", OPTION_FLAG, is_insecure, 0, 0, IN_ALL, "",
+        "TLS: trust any certificate; spares the generator the verification"),
+    ROW("cert", OPTION_TEXT, cert_path, 0, 0, IN_ALL, "FILE", "TLS: our certificate, PEM [none]"),
+    ROW("key", OPTION_TEXT, key_path, 0, 0, IN_ALL, "FILE",
+        "TLS: its key, PEM [in the file of --cert]"),
+    ROW("tls-version", OPTION_TEXT, tls_version, 0, 0, IN_ALL, "1.2|1.3",
+        "TLS: only this version [both]"),
+    ROW("signatures", OPTION_TEXT, signatures, 0, 0, IN_ALL, "KIND",
+        "TLS: ecdsa or rsa: only certificates of this kind [both]"),
+    ROW("resume", OPTION_FLAG, is_resuming, 0, 0, IN(CASE_CHURN), "",
+        "TLS: come back with the ticket of the visit before"),
     ROW("publishers", OPTION_COUNT, publisher_count, 1, 100000,
         IN(CASE_PUBSUB) | IN(CASE_FANIN) | IN(CASE_SLOW), "N", "publishers [1; fanin 20]"),
     ROW("topics", OPTION_COUNT, topic_count, 1, 1000000, IN(CASE_PUBSUB) | IN(CASE_SLOW), "N",
@@ -72,6 +86,8 @@ static const struct option_row {
         "further connections, subscribed to topics nobody uses [0]"),
     ROW("stopped", OPTION_COUNT, stopped_count, 0, 100000, IN(CASE_SLOW), "N",
         "subscribers that stop reading after the warm-up [1]"),
+    ROW("opening", OPTION_COUNT, opening_count, 1, 1000000, IN_TRAFFIC, "N",
+        "connections on their way at a time, for each thread [64]"),
     ROW("payload", OPTION_COUNT, payload_bytes, STAMP_BYTES, PAYLOAD_BYTES_MAX, IN_TRAFFIC, "BYTES",
         "payload of each message, 40 to 65520 [64]"),
     ROW("window", OPTION_COUNT, window, 1, WINDOW_MAX, IN_TRAFFIC, "N",
@@ -138,6 +154,7 @@ static int options_default(struct options *options, const char *case_name)
         .conn_count = 1000,
         .requester_count = 1,
         .responder_count = 1,
+        .opening_count = 64,
         .payload_bytes = 64,
         .window = 64,
         .seconds = 5,
@@ -219,6 +236,19 @@ static int options_check(const struct options *options)
     if (wire_find(options->protocol) == NULL) {
         fprintf(stderr, "smqbench: --protocol is smq, redis, nats or mqtt, not \"%s\"\n",
                 options->protocol);
+        return EXIT_USAGE;
+    }
+    if (!options->is_tls &&
+        (options->ca_path != NULL || options->is_insecure || options->cert_path != NULL ||
+         options->key_path != NULL || options->tls_version != NULL || options->signatures != NULL ||
+         options->is_resuming)) {
+        fprintf(stderr,
+                "smqbench: --ca, --insecure, --cert, --key, --tls-version, --signatures and "
+                "--resume go with --tls\n");
+        return EXIT_USAGE;
+    }
+    if (options->key_path != NULL && options->cert_path == NULL) {
+        fprintf(stderr, "smqbench: --key goes with --cert\n");
         return EXIT_USAGE;
     }
     if (options->bench_case == CASE_SLOW) {

@@ -31,6 +31,16 @@ struct options {
     const char *path;     /* SMQ: the broker's URL path */
     const char *pids;     /* comma-separated, or NULL */
 
+    /* -- TLS; NULL: not said. See bench/tls.h -- */
+    bool is_tls;
+    bool is_insecure;
+    bool is_resuming; /* churn */
+    const char *ca_path;
+    const char *cert_path;
+    const char *key_path;
+    const char *tls_version;
+    const char *signatures;
+
     /* -- what; 0 in a count means "not used by this case" -- */
     uint32_t publisher_count;
     uint32_t topic_count;
@@ -39,6 +49,7 @@ struct options {
     uint32_t conn_count;      /* idle: subscribers; churn: connections at a time */
     uint32_t bystander_count; /* connected and subscribed, never addressed */
     uint32_t stopped_count;   /* slow: subscribers that stop reading */
+    uint32_t opening_count;   /* connections that may be on their way at a time, for each thread */
     uint32_t responder_count; /* rpc */
     uint32_t requester_count; /* rpc */
     uint32_t payload_bytes;

@@ -119,6 +119,25 @@ static json_t *server_json(const struct options *options, const struct result *r
     return server;
 }
 
+static json_t *handshakes_json(const struct secure_handshakes *handshakes)
+{
+    json_t *object = json_object();
+
+    set_count(object, "count", handshakes->count);
+    set_number(object, "in_bytes", per((double)handshakes->in_bytes, (double)handshakes->count));
+    set_number(object, "out_bytes", per((double)handshakes->out_bytes, (double)handshakes->count));
+    return object;
+}
+
+static json_t *secure_json(const struct result *result)
+{
+    json_t *secure = json_object();
+
+    json_object_set_new(secure, "full", handshakes_json(&result->secure.full));
+    json_object_set_new(secure, "resumed", handshakes_json(&result->secure.resumed));
+    return secure;
+}
+
 static void json_print(const struct options *options, const struct result *result)
 {
     json_t *root = json_object();
@@ -147,6 +166,7 @@ static void json_print(const struct options *options, const struct result *resul
     set_number(root, "fairness", fairness(result));
     json_object_set_new(root, "server",
                         result->has_server ? server_json(options, result) : json_null());
+    json_object_set_new(root, "tls", options->is_tls ? secure_json(result) : json_null());
     set_number(root, "generator_cpu_us_per_message", generator_cpu_us(options, result));
     set_number(root, "generator_cores",
                per((double)result->generator_cpu_ns / 1e9, result->seconds));
@@ -206,6 +226,15 @@ static void text_print_memory(const struct options *options, const struct result
         printf("  kernel slab %.0f bytes for each connection, both ends\n", slab_per_conn(result));
 }
 
+static void text_print_handshakes(const char *word, const struct secure_handshakes *handshakes)
+{
+    if (handshakes->count > 0)
+        printf("  TLS         %" PRIu64 " %s handshakes, each %.0f bytes to us, %.0f from us\n",
+               handshakes->count, word,
+               per((double)handshakes->in_bytes, (double)handshakes->count),
+               per((double)handshakes->out_bytes, (double)handshakes->count));
+}
+
 static void text_print(const struct options *options, const struct result *result)
 {
     const char *case_name = bench_case_name(options->bench_case);
@@ -235,6 +264,8 @@ static void text_print(const struct options *options, const struct result *resul
                per((double)result->server_cpu_ns / 1e9, result->seconds));
     printf("  generator   %.3f µs (%.2f cores, %u threads)\n", generator_cpu_us(options, result),
            per((double)result->generator_cpu_ns / 1e9, result->seconds), result->worker_count);
+    text_print_handshakes("full", &result->secure.full);
+    text_print_handshakes("resumed", &result->secure.resumed);
     text_print_memory(options, result);
 }
 

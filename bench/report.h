@@ -10,6 +10,7 @@
 
 #include "bench/histogram.h"
 #include "bench/options.h"
+#include "bench/secure.h"
 
 /* Everything a case measured. What a case does not measure stays zero. */
 struct result {
@@ -39,6 +40,8 @@ struct result {
     uint64_t stopped_closed_count; /* slow: stopped subscribers that the broker closed */
     uint64_t failed_count;         /* churn: connections that did not get through */
     char closed_reason[96];        /* of the first one */
+
+    struct secure_tally secure; /* TLS handshakes of the whole run; zero without TLS */
 
     /* -- CPU inside the measurement -- */
     bool has_server;

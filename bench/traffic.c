@@ -11,7 +11,6 @@
 #include "bench/clock.h"
 #include "bench/stamp.h"
 
-#define OPENING_COUNT_MAX   64u        /* handshakes at a time, for each worker */
 #define RATE_TURN_COUNT_MAX 4096u      /* messages started in one turn */
 #define FILL_BYTES_MAX      (4u << 20) /* what a publisher may queue at a fixed rate */
 #define FILL_RETRY_NS       NS_PER_MS  /* look again after so long when it is full */
@@ -40,8 +39,10 @@ void traffic_fail(struct traffic *traffic, const char *format, ...)
 
 static void open_more(struct traffic_worker *tw)
 {
+    uint32_t opening_count_max = tw->traffic->options->opening_count;
+
     while (tw->opened_count < tw->worker.conn_count &&
-           tw->opened_count - tw->settled_count < OPENING_COUNT_MAX) {
+           tw->opened_count - tw->settled_count < opening_count_max) {
         uint32_t slot_index = tw->opened_count++;
 
         conn_open(&tw->worker.conns[slot_index], tw->client_of_slot[slot_index]);
@@ -146,7 +147,7 @@ static void publish(struct traffic_worker *tw, uint32_t publisher_index, uint32_
     struct flow *flow = &traffic->flows[flow_index];
     struct stamp stamp = {
         .magic = STAMP_MAGIC,
-        .run = traffic->worker_options.run,
+        .run = traffic->worker_options.target.run,
         .publisher_index = publisher_index,
         .flow_index = flow_index,
         .number = flow->sent_count++,
@@ -362,7 +363,7 @@ static void on_message(struct traffic_worker *tw, struct conn *conn, struct span
     uint32_t client_index = conn->wire.client_index;
     struct stamp stamp;
 
-    if (!stamp_read(payload, traffic->worker_options.run, &stamp) ||
+    if (!stamp_read(payload, traffic->worker_options.target.run, &stamp) ||
         payload.bytes_count != traffic->options->payload_bytes ||
         stamp.flow_index >= plan_flow_count(plan) || stamp.slot_index >= traffic->options->window ||
         stamp.publisher_index != plan_flow_publisher(plan, stamp.flow_index)) {

@@ -144,8 +144,7 @@ struct traffic {
  * Returns: false, and a message on stderr, when the plan is too big.
  */
 MUST_CHECK bool traffic_init(struct traffic *traffic, const struct options *options,
-                             const struct wire_protocol *protocol, const struct sockaddr_in *server,
-                             uint32_t run);
+                             const struct target *target);
 void traffic_deinit(struct traffic *traffic);
 
 /* All topic ids are known: make the head of every flow. Thread: main, between SETUP and WARMUP. */
@@ -161,7 +160,5 @@ PRINTF(2, 3) void traffic_fail(struct traffic *traffic, const char *format, ...)
  * Run the case of @options from the first connection to the last delivery. Thread: main.
  * @processes may be empty. Returns: false, and a message on stderr, when it could not be run.
  */
-MUST_CHECK bool traffic_execute(const struct options *options, const struct wire_protocol *protocol,
-                                const struct sockaddr_in *server,
-                                const struct process_list *processes, uint32_t run,
-                                struct result *result);
+MUST_CHECK bool traffic_execute(const struct options *options, const struct target *target,
+                                const struct process_list *processes, struct result *result);

@@ -103,7 +103,7 @@ static void deal_out_clients(struct traffic *traffic)
     for (uint32_t i = 0; i < traffic->worker_count; i++) {
         struct traffic_worker *tw = &traffic->workers[i];
 
-        worker_init(&tw->worker, i, conn_counts[i], traffic->protocol, &traffic->worker_options);
+        worker_init(&tw->worker, i, conn_counts[i], &traffic->worker_options);
         tw->worker.hooks = &traffic_hooks;
         tw->worker.context = tw;
         tw->traffic = traffic;
@@ -161,18 +161,17 @@ static uint32_t worker_count_of(const struct traffic *traffic)
 }
 
 bool traffic_init(struct traffic *traffic, const struct options *options,
-                  const struct wire_protocol *protocol, const struct sockaddr_in *server,
-                  uint32_t run)
+                  const struct target *target)
 {
     *traffic = (struct traffic){
         .options = options,
-        .protocol = protocol,
+        .protocol = target->protocol,
         .plan = plan_of(options),
         .failure_mutex = PTHREAD_MUTEX_INITIALIZER,
     };
     uint32_t client_count = plan_client_count(&traffic->plan);
     uint32_t topic_count = plan_topic_count(&traffic->plan);
-    bool is_loopback = ntohl(server->sin_addr.s_addr) >> 24 == 127;
+    bool is_loopback = ntohl(target->server.sin_addr.s_addr) >> 24 == 127;
 
     traffic->worker_count = worker_count_of(traffic);
     if (traffic->worker_count > WORKERS_MAX || plan_track_count(&traffic->plan) == PLAN_NONE) {
@@ -180,9 +179,8 @@ bool traffic_init(struct traffic *traffic, const struct options *options,
         return false;
     }
     traffic->worker_options = (struct worker_options){
-        .server = *server,
+        .target = *target,
         .path = options->path,
-        .run = run,
         .source_count = options->source_count,
         .is_send_short = is_send_short(options),
     };
@@ -194,7 +192,7 @@ bool traffic_init(struct traffic *traffic, const struct options *options,
     traffic->topics = array_new(topic_count, sizeof(struct wire_topic));
     traffic->topic_ids = array_new(topic_count, sizeof(_Atomic uint32_t));
     for (uint32_t i = 0; i < topic_count; i++)
-        wire_topic_name(&traffic->topics[i], run, i);
+        wire_topic_name(&traffic->topics[i], target->run, i);
     build_publishers(traffic);
     if (posix_memalign((void **)&traffic->workers, CACHE_LINE,
                        traffic->worker_count * sizeof(struct traffic_worker)) != 0) {

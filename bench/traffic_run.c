@@ -232,6 +232,7 @@ static void verdict(struct traffic *traffic, struct result *result)
         const struct traffic_worker *tw = &traffic->workers[i];
 
         histogram_merge(&result->latency, &tw->latency);
+        secure_tally_add(&result->secure, &tw->worker.secure_tally);
         result->repeated_count += tw->repeated_count;
         result->reordered_count += tw->reordered_count;
         result->foreign_count += tw->foreign_count;
@@ -321,14 +322,13 @@ static void conduct(struct traffic *traffic, const struct process_list *processe
     measure(traffic, processes, result);
 }
 
-bool traffic_execute(const struct options *options, const struct wire_protocol *protocol,
-                     const struct sockaddr_in *server, const struct process_list *processes,
-                     uint32_t run, struct result *result)
+bool traffic_execute(const struct options *options, const struct target *target,
+                     const struct process_list *processes, struct result *result)
 {
     struct traffic traffic;
     struct process_sample before;
 
-    if (!traffic_init(&traffic, options, protocol, server, run))
+    if (!traffic_init(&traffic, options, target))
         return false;
     result->conn_count = plan_client_count(&traffic.plan);
     result->worker_count = traffic.worker_count;

@@ -64,6 +64,9 @@ struct wire_protocol {
     /* A message to a client's own address needs no subscription (SMQ's ETIDs). */
     bool has_self_address;
 
+    /* Over TLS, the server's first line still comes before the handshake. */
+    bool is_greeting_plain;
+
     /* TCP is up: the first bytes to send, if any. @path is the SMQ broker's URL path. */
     void (*greet)(struct wire *wire, struct buffer *out, const char *path);
 

@@ -129,6 +129,7 @@ static uint32_t nats_publish_head(const struct wire *wire, const struct wire_top
 const struct wire_protocol wire_nats = {
     .name = "nats",
     .port = 4222,
+    .is_greeting_plain = true,
     .greet = nats_greet,
     .next = nats_next,
     .subscribe = nats_subscribe,

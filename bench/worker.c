@@ -110,11 +110,13 @@ void conn_open(struct conn *conn, uint32_t client_index)
     conn->reason[0] = '\0';
     conn->is_receiver_stopped = false;
     conn->is_leaving = false;
-    conn->wire = (struct wire){.run = worker->options->run, .client_index = client_index};
+    conn->is_secure_begun = false;
+    conn->is_secured = false;
+    conn->wire = (struct wire){.run = worker->options->target.run, .client_index = client_index};
     struct io_uring_sqe *sqe = worker_sqe(worker);
     io_uring_prep_connect(sqe, (int)conn->slot_index,
-                          (const struct sockaddr *)&worker->options->server,
-                          sizeof(worker->options->server));
+                          (const struct sockaddr *)&worker->options->target.server,
+                          sizeof(worker->options->target.server));
     conn_submit(conn, sqe, OP_CONNECT);
 }
 
@@ -131,6 +133,17 @@ static void conn_recv(struct conn *conn)
     conn_submit(conn, sqe, OP_RECV);
 }
 
+static void conn_secure_begin(struct conn *conn)
+{
+    const struct secure_layer *layer = conn->worker->options->target.secure;
+
+    if (conn->secure == NULL)
+        conn->secure = layer->create(layer);
+    layer->begin(conn->secure, &conn->sealed);
+    conn->is_secure_begun = true;
+    conn_send_later(conn);
+}
+
 static void on_connect(struct conn *conn, int result)
 {
     struct worker *worker = conn->worker;
@@ -145,6 +158,8 @@ static void on_connect(struct conn *conn, int result)
     }
     conn->state = CONN_OPEN;
     conn_recv(conn);
+    if (worker->options->target.secure != NULL && !worker->protocol->is_greeting_plain)
+        conn_secure_begin(conn);
     worker->protocol->greet(&conn->wire, &conn->fill, worker->options->path);
     if (conn->fill.bytes_count > 0)
         conn_send_later(conn);
@@ -180,18 +195,44 @@ static void on_closed(struct conn *conn)
     must(conn->state == CONN_CLOSING);
     must(conn->inflight_count == 0);
     conn->state = CONN_CLOSED;
+    if (conn->is_secure_begun)
+        conn->worker->options->target.secure->end(conn->secure);
     conn->fill.bytes_count = 0;
+    conn->sealed.bytes_count = 0;
     conn->flight.bytes_count = 0;
     conn->flight_sent_bytes = 0;
     conn->partial.bytes_count = 0;
     conn->worker->hooks->gone(conn);
 }
 
+/* Is there something that could be sent now? */
+static bool conn_has_output(const struct conn *conn)
+{
+    if (conn->worker->options->target.secure == NULL)
+        return conn->fill.bytes_count > 0;
+    return conn->sealed.bytes_count > 0 || (conn->is_secured && conn->fill.bytes_count > 0);
+}
+
+/* With TLS, all that is queued becomes records, the fewest possible. */
+static void conn_seal(struct conn *conn)
+{
+    if (conn->fill.bytes_count == 0)
+        return;
+    conn->worker->options->target.secure->seal(conn->secure,
+                                               span_of(conn->fill.data, conn->fill.bytes_count),
+                                               &conn->sealed);
+    conn->fill.bytes_count = 0;
+}
+
 void conn_leave(struct conn *conn)
 {
     conn->worker->protocol->leave(&conn->wire, &conn->fill);
     conn->is_leaving = true;
-    if (conn->fill.bytes_count > 0 || conn->is_send_busy)
+    if (conn->is_secured) {
+        conn_seal(conn);
+        conn->worker->options->target.secure->goodbye(conn->secure, &conn->sealed);
+    }
+    if (conn_has_output(conn) || conn->is_send_busy)
         conn_send_later(conn); /* on_send closes */
     else
         conn_close(conn, NULL);
@@ -228,12 +269,15 @@ static void worker_flush(struct worker *worker)
         struct conn *conn = &worker->conns[worker->dirty_slots[i]];
 
         conn->is_dirty = false;
-        if (conn->is_send_busy || conn->state != CONN_OPEN || conn->fill.bytes_count == 0)
-            continue; /* the running send's completion looks at fill again */
+        if (conn->is_send_busy || conn->state != CONN_OPEN || !conn_has_output(conn))
+            continue; /* the running send's completion looks again */
         must(conn->flight.bytes_count == 0);
+        if (conn->is_secured)
+            conn_seal(conn);
+        struct buffer *next = worker->options->target.secure != NULL ? &conn->sealed : &conn->fill;
         struct buffer empty = conn->flight;
-        conn->flight = conn->fill;
-        conn->fill = empty;
+        conn->flight = *next;
+        *next = empty;
         conn_send(conn);
     }
     worker->dirty_count = 0;
@@ -258,9 +302,9 @@ static void on_send(struct conn *conn, int result)
     }
     conn->flight.bytes_count = 0;
     conn->flight_sent_bytes = 0;
-    if (conn->flight.room_bytes > SEND_BUF_KEEP_BYTES && conn->fill.bytes_count == 0)
+    if (conn->flight.room_bytes > SEND_BUF_KEEP_BYTES && !conn_has_output(conn))
         buffer_deinit(&conn->flight);
-    if (conn->fill.bytes_count > 0)
+    if (conn_has_output(conn))
         conn_send_later(conn);
     else if (conn->is_leaving)
         conn_close(conn, NULL);
@@ -307,6 +351,45 @@ static void conn_feed(struct conn *conn, struct span input)
         buffer_append(&conn->partial, rest.data, rest.bytes_count);
 }
 
+/* NATS says its first line before TLS begins, and waits for the ClientHello then. */
+static void conn_feed_greeting(struct conn *conn, struct span input)
+{
+    bool is_whole = memchr(input.data, '\n', input.bytes_count) != NULL;
+
+    conn_feed(conn, input);
+    if (is_whole && conn->state == CONN_OPEN)
+        conn_secure_begin(conn);
+}
+
+/* With TLS: to plaintext, then as without. */
+static void conn_feed_records(struct conn *conn, struct span input)
+{
+    struct worker *worker = conn->worker;
+    char reason[SECURE_REASON_BYTES] = "the server closed the connection";
+    enum secure_status status =
+        worker->options->target.secure->feed(conn->secure, input, &worker->plain, &conn->sealed,
+                                             &worker->secure_tally, reason);
+
+    if (status == SECURE_ESTABLISHED)
+        conn->is_secured = true;
+    if (conn_has_output(conn))
+        conn_send_later(conn);
+    conn_feed(conn, span_of(worker->plain.data, worker->plain.bytes_count));
+    worker->plain.bytes_count = 0;
+    if (status == SECURE_CLOSED || status == SECURE_FAILED)
+        conn_close(conn, reason);
+}
+
+static void conn_input(struct conn *conn, struct span input)
+{
+    if (conn->worker->options->target.secure == NULL)
+        conn_feed(conn, input);
+    else if (conn->is_secure_begun)
+        conn_feed_records(conn, input);
+    else
+        conn_feed_greeting(conn, input);
+}
+
 static uint8_t *recv_buffer(struct worker *worker, uint32_t buffer_index)
 {
     return worker->recv_memory + (size_t)buffer_index * WORKER_RECV_BYTES;
@@ -330,7 +413,7 @@ static void on_recv(struct conn *conn, int result, uint32_t cqe_flags)
 
         worker->now_ns = clock_now_ns();
         if (conn->state == CONN_OPEN)
-            conn_feed(conn, span_of(recv_buffer(worker, buffer_index), (size_t)result));
+            conn_input(conn, span_of(recv_buffer(worker, buffer_index), (size_t)result));
         recv_buffer_put(worker, buffer_index);
     } else if (result == 0) {
         conn_close(conn, "the server closed the connection");
@@ -524,11 +607,11 @@ void worker_wake(struct worker *worker)
 }
 
 void worker_init(struct worker *worker, uint32_t index, uint32_t conn_count,
-                 const struct wire_protocol *protocol, const struct worker_options *options)
+                 const struct worker_options *options)
 {
     must(conn_count <= WORKER_CONNS_MAX);
     *worker = (struct worker){
-        .protocol = protocol,
+        .protocol = options->target.protocol,
         .options = options,
         .index = index,
         .conn_count = conn_count,
@@ -549,10 +632,14 @@ void worker_init(struct worker *worker, uint32_t index, uint32_t conn_count,
 void worker_deinit(struct worker *worker)
 {
     for (uint32_t i = 0; i < worker->conn_count; i++) {
+        if (worker->conns[i].secure != NULL)
+            worker->options->target.secure->destroy(worker->conns[i].secure);
         buffer_deinit(&worker->conns[i].fill);
+        buffer_deinit(&worker->conns[i].sealed);
         buffer_deinit(&worker->conns[i].flight);
         buffer_deinit(&worker->conns[i].partial);
     }
+    buffer_deinit(&worker->plain);
     close(worker->wake_fd);
     free(worker->recv_memory);
     free(worker->bufgroup);

@@ -23,6 +23,7 @@
 
 #include "bench/buffer.h"
 #include "bench/clock.h"
+#include "bench/secure.h"
 #include "bench/wire.h"
 
 #define WORKER_SQES       1024u
@@ -37,7 +38,7 @@
 enum conn_state {
     CONN_CLOSED = 0, /* no descriptor; may be opened */
     CONN_CONNECTING, /* TCP handshake running */
-    CONN_OPEN,       /* bytes flow; the protocol may still be greeting */
+    CONN_OPEN,       /* bytes flow; TLS may still shake hands, the protocol still greet */
     CONN_CLOSING,    /* no new work; waiting for the kernel to let go */
 };
 
@@ -47,8 +48,10 @@ struct conn {
     struct worker *worker;
     struct wire wire;
     struct buffer fill;    /* what to send next: append here, then conn_send_later */
+    struct buffer sealed;  /* with TLS: records to send next; fill is sealed into it */
     struct buffer flight;  /* what the kernel is sending */
     struct buffer partial; /* received bytes that are not yet a whole frame */
+    struct secure *secure; /* NULL without TLS; kept from visit to visit */
     uint32_t flight_sent_bytes;
     uint32_t slot_index;                /* in the worker's conns, and in its uring's file table */
     uint8_t state;                      /* enum conn_state */
@@ -58,6 +61,8 @@ struct conn {
     bool is_receiver_stopped;           /* receive nothing more: see conn_stop_reading */
     bool is_lazy;                       /* receive one buffer at a time, so that reading can stop */
     bool is_leaving;                    /* close when everything queued has been sent */
+    bool is_secure_begun;               /* with TLS: the ClientHello was made */
+    bool is_secured;                    /* with TLS: the handshake is over, fill may be sealed */
     char reason[WIRE_REASON_BYTES_MAX]; /* why it closed; empty: we wanted it */
 };
 
@@ -95,6 +100,8 @@ struct worker {
     uint32_t *dirty_slots;
     uint32_t dirty_count;
     uint32_t sends_in_flight_count;
+    struct buffer plain; /* what a receive was decrypted to; empty between two of them */
+    struct secure_tally secure_tally;
     uint64_t now_ns; /* read when a receive or a turn begins */
 
     /* -- any thread -- */
@@ -102,11 +109,18 @@ struct worker {
     _Atomic bool is_parked;
 };
 
+/* Whom a run is aimed at. */
+struct target {
+    const struct wire_protocol *protocol;
+    const struct secure_layer *secure; /* NULL: no TLS. Borrowed */
+    struct sockaddr_in server;
+    uint32_t run; /* different in each run, so that names and stamps are never mixed up */
+};
+
 /* What workers need of the command line. Borrowed: lives longer than they do. */
 struct worker_options {
-    struct sockaddr_in server;
-    const char *path; /* SMQ: the broker's URL path */
-    uint32_t run;
+    struct target target;
+    const char *path;      /* SMQ: the broker's URL path */
     uint32_t source_count; /* client addresses 127.0.0.2 and up; 0: let the kernel choose */
     bool is_send_short;    /* a send can never block: see worker.c, worker_wait_count */
 };
@@ -116,7 +130,7 @@ struct worker_options {
  * The uring itself is made in worker_run, because only its own thread may use it.
  */
 void worker_init(struct worker *worker, uint32_t index, uint32_t conn_count,
-                 const struct wire_protocol *protocol, const struct worker_options *options);
+                 const struct worker_options *options);
 void worker_deinit(struct worker *worker); /* after its thread was joined */
 
 /* Turn until worker_stop. Any failure of the uring itself ends the process with a message. */

@@ -77,6 +77,21 @@ Test(options, refuse_seconds_that_are_no_number, .init = cr_redirect_stderr)
     refused("\"nan\"", "pair", "--seconds", "nan", NULL, NULL);
 }
 
+Test(options, refuse_tls_options_without_tls, .init = cr_redirect_stderr)
+{
+    refused("go with --tls", "pair", "--ca", "ca.crt", NULL, NULL);
+}
+
+Test(options, refuse_a_key_without_its_certificate, .init = cr_redirect_stderr)
+{
+    refused("--key goes with --cert", "pair", "--tls", "--key", "me.key", NULL);
+}
+
+Test(options, refuse_to_resume_what_never_ends, .init = cr_redirect_stderr)
+{
+    refused("means nothing to the case pair", "pair", "--tls", "--resume", NULL, NULL);
+}
+
 Test(options, refuse_a_protocol_they_do_not_know, .init = cr_redirect_stderr)
 {
     refused("smq, redis, nats or mqtt", "pair", "--protocol", "amqp", NULL, NULL);

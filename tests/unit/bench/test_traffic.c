@@ -30,6 +30,7 @@ static struct options options_of(enum bench_case bench_case)
         .conn_count = 8,
         .requester_count = 3,
         .responder_count = 2,
+        .opening_count = 64,
         .payload_bytes = 64,
         .window = 16,
         .seconds = 0.1,
@@ -46,10 +47,12 @@ static bool run(const struct options *options, enum fake_habit habit)
     struct process_list nobody = {0};
 
     fake_nats_start(&fake, habit);
+    struct target target = {.protocol = &wire_nats, .server = fake.address, .run = 7};
+
     result = (struct result){0};
     bool is_run = options->bench_case == CASE_CHURN
-                      ? churn_execute(options, &wire_nats, &fake.address, &nobody, 7, &result)
-                      : traffic_execute(options, &wire_nats, &fake.address, &nobody, 7, &result);
+                      ? churn_execute(options, &target, &nobody, &result)
+                      : traffic_execute(options, &target, &nobody, &result);
     fake_nats_stop(&fake);
     return is_run;
 }
@@ -159,7 +162,9 @@ Test(traffic, fails_when_nobody_listens, .init = cr_redirect_stderr)
 
     fake_nats_start(&fake, FAKE_FAITHFUL);
     fake_nats_stop(&fake);
-    cr_assert_not(traffic_execute(&options, &wire_nats, &fake.address, &nobody, 7, &result));
+    struct target target = {.protocol = &wire_nats, .server = fake.address, .run = 7};
+
+    cr_assert_not(traffic_execute(&options, &target, &nobody, &result));
 }
 
 Test(traffic, finds_nothing_wrong_with_a_faithful_broker)
