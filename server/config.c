@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "core/limits.h"
+#include "core/suggest.h"
 #include "server/config_keys.h"
 #include "server/config_parts.h"
-#include "server/suggest.h"
 
 #define DEFAULT_LISTEN   "tcp://127.0.0.1:8080" /* reachable from this machine only: a safe start */
 #define DEFAULT_INSTANCE "/smq.lsp"             /* the path of the original server's examples */

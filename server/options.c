@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "core/suggest.h"
 #include "server/config.h"
-#include "server/suggest.h"
 
 static const char help_text[] =
     "Usage: smqd [OPTION]...\n"

@@ -1,7 +1,7 @@
 /*
- * server/suggest.c — edit distance with swaps, over words short enough for three rows on the stack.
+ * core/suggest.c — edit distance with swaps, over words short enough for three rows on the stack.
  */
-#include "server/suggest.h"
+#include "core/suggest.h"
 
 #include <string.h>
 

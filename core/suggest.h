@@ -1,5 +1,5 @@
 /*
- * server/suggest.h — "did you mean": the known word that is nearest to a mistyped one.
+ * core/suggest.h — "did you mean": the known word that is nearest to a mistyped one.
  *
  * Pure; no allocation. Any thread.
  */

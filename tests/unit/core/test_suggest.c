@@ -1,8 +1,8 @@
 /*
- * tests/unit/server/test_suggest.c — mirrors server/suggest.c.
+ * tests/unit/core/test_suggest.c — mirrors core/suggest.c.
  * Goal: a slip of the finger finds its word; a different word finds nothing.
  */
-#include "server/suggest.h"
+#include "core/suggest.h"
 
 #include <string.h>
 
