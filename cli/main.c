@@ -53,6 +53,14 @@ static const struct command {
     {"peers", COMMAND_PEERS, 0, 0, "", "list the clients of a broker on this machine",
      "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
      command_peers},
+    {"passwd", COMMAND_PASSWD, 2, 2, "FILE USER", "set a user's password in a password file",
+     "Asks for the password twice, without showing it. The file is made when it is missing,\n"
+     "readable to you only, and replaced whole; smqd reads it again on SIGHUP. A line is\n"
+     "the user's name and a slow hash (scrypt): the password cannot be read from it.\n"
+     "\n"
+     "  smq passwd data/users alice\n"
+     "  openssl rand -hex 16 | tee alice.password | smq passwd data/users alice --stdin\n",
+     command_passwd},
     {.name = "ca",
      .arguments = "VERB ...",
      .summary = "a certificate authority of your own",

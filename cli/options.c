@@ -79,7 +79,10 @@ static const struct option_row {
      "who we are, for people reading the peer list (default \"smq\")"},
     {KIND_TEXT, "data-dir", 'd', "DIR", FIELD(data_dir), ADMIN,
      "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else ./data)"},
-    {KIND_FLAG, "help", 'h', NULL, FIELD(help), CONNECTING | ADMIN, "this text"},
+    {KIND_FLAG, "stdin", 0, NULL, FIELD(from_stdin), COMMAND_PASSWD,
+     "read the password from standard input, its first line"},
+    {KIND_FLAG, "delete", 0, NULL, FIELD(is_delete), COMMAND_PASSWD, "take the user out"},
+    {KIND_FLAG, "help", 'h', NULL, FIELD(help), CONNECTING | ADMIN | COMMAND_PASSWD, "this text"},
 #undef FIELD
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

@@ -19,6 +19,7 @@ enum command_bit {
     COMMAND_OBSERVE = 1u << 3,
     COMMAND_STATS = 1u << 4,
     COMMAND_PEERS = 1u << 5,
+    COMMAND_PASSWD = 1u << 6,
 };
 
 struct options {
@@ -42,6 +43,8 @@ struct options {
     uint64_t listen_ms;   /* sub and observe: 0: for ever */
     bool is_line_by_line; /* pub: each line of the input is a message */
     bool is_memory_only;  /* stats */
+    bool is_delete;       /* passwd */
+    bool from_stdin;      /* passwd */
 
     /* -- how to print -- */
     bool json;

@@ -10,11 +10,12 @@ cd "$(dirname "$0")/.."
 table='
 core:    core/ client/smq_wire.h
 tls:     tls/ core/ client/smq_wire.h
-net:     net/ core/ tls/ client/smq_wire.h
-server:  server/ net/ core/ tls/ client/smq_wire.h
-webui:   webui/ core/ client/smq_wire.h
+auth:    auth/ core/
+net:     net/ core/ tls/ auth/ client/smq_wire.h
+server:  server/ net/ core/ tls/ auth/ client/smq_wire.h
+webui:   webui/ core/ auth/ client/smq_wire.h
 client:  client/
-cli:     cli/ client/ tls/ core/
+cli:     cli/ client/ tls/ core/ auth/
 bench:   bench/ client/ tls/ core/
 '
 

@@ -11,10 +11,13 @@ No sleeps and no timed assertions; the times below are hang bounds, or time limi
 wants to see reached.
 """
 
+import base64
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
+import pty
 import re
 import signal
 import socket
@@ -107,14 +110,14 @@ class HelpTest(CliTest):
             self.assertTrue(by_word.startswith(b"smq " + command.encode()))
 
     def test_help_stays_within_100_columns(self):
-        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca"):
+        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca", "passwd"):
             out, _ = self.run_smq("help", command)
             for line in out.decode().splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
     def test_wrong_command_lines_are_refused_with_advice(self):
         for arguments in (["nonsense"], ["help", "nonsense"], ["sub"], ["pub"], ["pub", "a", "b"], ["rpc", "a"],
-                          ["stats", "x"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
+                          ["stats", "x"], ["passwd", "f"], ["passwd", "f", "a:b"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
                           ["pub", "t", "-m", "x", "-l"], ["pub", "t", "-m", "x", "-f", "y"]):
             out, err = self.run_smq(*arguments, code=USAGE)
             self.assertEqual(out, b"", arguments)
@@ -129,6 +132,85 @@ class HelpTest(CliTest):
 
 
 # ---- Brokers that misbehave ----------------------------------------------------------------------
+
+
+class PasswdTest(CliTest):
+    """`smq passwd`: the file it writes is checked with Python's own scrypt."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "users"
+
+    def is_right(self, user, password):
+        for line in self.path.read_text().splitlines():
+            name, _, entry = line.partition(":")
+            if name != user:
+                continue
+            _, method, parameters, salt, digest = entry.split("$")
+            values = dict(part.split("=") for part in parameters.split(","))
+            salt, digest = (base64.b64decode(text + "=" * (-len(text) % 4)) for text in (salt, digest))
+            self.assertEqual(method, "scrypt")
+            return digest == hashlib.scrypt(
+                password.encode(), salt=salt, n=1 << int(values["ln"]), r=int(values["r"]),
+                p=int(values["p"]), maxmem=1 << 26, dklen=32)
+        return False
+
+    def passwd(self, user, *options, code=OK, stdin=None):
+        return self.run_smq("passwd", str(self.path), user, *options, code=code, stdin=stdin)
+
+    def test_a_password_from_a_pipe(self):
+        self.assertIn(b"Set the password", self.passwd("alice", "--stdin", stdin=b"first\nnot this\n")[0])
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+        self.assertTrue(self.is_right("alice", "first"))
+        self.passwd("bob", "--stdin", stdin=b"other")
+        self.assertIn(b"Changed", self.passwd("alice", "--stdin", stdin="zw\u00f6lf\r\n".encode())[0])
+        self.assertTrue(self.is_right("alice", "zw\u00f6lf"))
+        self.assertFalse(self.is_right("alice", "first"))
+        self.assertTrue(self.is_right("bob", "other"))
+        self.passwd("alice", "--delete")
+        self.assertNotIn("alice", self.path.read_text())
+        self.assertTrue(self.is_right("bob", "other"))
+        self.assertIn("no user", self.passwd("alice", "--delete", code=NO_INPUT)[1])
+
+    def test_what_is_refused(self):
+        self.assertIn("no password", self.passwd("alice", "--stdin", stdin=b"", code=NO_INPUT)[1])
+        self.assertIn("empty", self.passwd("alice", "--stdin", stdin=b"\n", code=NO_INPUT)[1])
+        self.assertIn("190", self.passwd("alice", "--stdin", stdin=b"x" * 191, code=NO_INPUT)[1])
+        self.assertFalse(self.path.exists())
+        self.path.write_text("# a line\nalice:secret\n")
+        self.assertIn(":2: ", self.passwd("bob", "--stdin", stdin=b"x", code=NO_INPUT)[1])
+        self.assertEqual(self.path.read_text(), "# a line\nalice:secret\n")
+        process = smq_process("passwd", str(self.path), "bob", start_new_session=True)
+        self.assertIn("--stdin", self.finish(process, NO_INPUT)[1])  # no terminal to ask on
+
+    def type_passwords(self, *lines):
+        """Run it on a terminal of its own; returns (exit code, what the terminal showed)."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(SMQ, [SMQ, "passwd", str(self.path), "alice"])
+        shown = b""
+        with os.fdopen(terminal, "r+b", buffering=0) as terminal:
+            for line in lines:
+                while not shown.endswith(b": "):
+                    shown += terminal.read(1)
+                terminal.write(line)
+                shown += b"|"
+            with contextlib.suppress(OSError):  # EIO: the other end has gone
+                while part := terminal.read(1024):
+                    shown += part
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+    def test_a_password_typed_twice_is_not_shown(self):
+        code, shown = self.type_passwords(b"hidden\n", b"hidden\n")
+        self.assertEqual((code, "hidden" in shown), (OK, False), shown)
+        self.assertTrue(self.is_right("alice", "hidden"))
+        code, shown = self.type_passwords(b"one\n", b"two\n")
+        self.assertEqual(code, NO_INPUT)
+        self.assertIn("not the same", shown)
+        code, shown = self.type_passwords(b"\x03")
+        self.assertEqual(code, NO_INPUT, shown)
+        self.assertTrue(self.is_right("alice", "hidden"))
 
 
 def frame(packet, body=b""):
