@@ -72,14 +72,15 @@ enum list_kind { LIST_PEERS, LIST_TOPICS };
 
 /* The name of a connection for everybody but its own I/O actor. */
 struct conn_handle {
-    uint16_t io_index;   /* which I/O actor */
+    uint16_t host_index; /* which actor holds the client: its mesh index */
     uint16_t generation; /* of the slot; never 0 for a live one */
     uint32_t slot_index;
 };
 
 static inline bool conn_handle_equal(struct conn_handle a, struct conn_handle b)
 {
-    return a.slot_index == b.slot_index && a.generation == b.generation && a.io_index == b.io_index;
+    return a.slot_index == b.slot_index && a.generation == b.generation &&
+           a.host_index == b.host_index;
 }
 
 struct envelope {

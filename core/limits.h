@@ -12,10 +12,12 @@
 #include "client/smq_wire.h"
 
 /* -- actors -- */
-#define LIMIT_IO_ACTORS      64u /* a topic's mask of I/O actors is one u64 */
-#define LIMIT_SHARDS         64u /* as many as I/O actors when inline */
+#define LIMIT_HOSTS          64u /* actors with clients: a topic's mask of them is one u64 */
+#define LIMIT_LOCALS         16u /* of those, the ones without sockets: web, scripts */
+#define LIMIT_IO_ACTORS      (LIMIT_HOSTS - LIMIT_LOCALS)
+#define LIMIT_SHARDS         64u /* at least as many as I/O actors: one in each when inline */
 #define LIMIT_SIGNERS        16u /* one makes 1,700 RSA signatures a second */
-#define LIMIT_ACTORS         (LIMIT_IO_ACTORS + LIMIT_SHARDS + 1u + LIMIT_SIGNERS) /* 1: control */
+#define LIMIT_ACTORS         (LIMIT_HOSTS + LIMIT_SHARDS + 1u + LIMIT_SIGNERS) /* 1: control */
 #define LIMIT_INSTANCES      64u /* broker paths; each shard keeps a table per instance */
 #define LIMIT_LISTENERS      32u
 #define LIMIT_LISTEN_BACKLOG 4096 /* a reconnect storm; the kernel caps it at somaxconn */
@@ -45,6 +47,8 @@
 #define LIMIT_TIGHT_QUEUE_BYTES  8192u /* what a queue may hold while memory is tight */
 #define LIMIT_QUEUE_CONTROL_ROOM 65536u /* over queue_bytes, for acks; beyond: disconnect */
 
-static_assert(LIMIT_IO_ACTORS <= 64, "an I/O actor's mask is one u64");
+static_assert(LIMIT_HOSTS <= 64, "a mask of hosts is one u64");
+static_assert(LIMIT_SHARDS >= LIMIT_IO_ACTORS, "an inline shard for each I/O actor");
+static_assert(LIMIT_ACTORS <= 255, "an envelope's sender is one byte");
 static_assert(LIMIT_HTTP_HEAD_BYTES >= 1024, "browsers send about 700 bytes of headers");
 static_assert((LIMIT_CONN_CHUNK & (LIMIT_CONN_CHUNK - 1)) == 0, "slot / chunk is a shift");

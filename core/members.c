@@ -1,7 +1,7 @@
 /*
  * core/members.c — see core/members.h. Thread: the owner's.
  *
- * A word:  63 … 44 slot │ 43 … 28 generation │ 27 … 16 I/O actor │ 15 … 0 flags.
+ * A word:  63 … 44 slot │ 43 … 28 generation │ 27 … 16 host │ 15 … 0 flags.
  * The generation of a live connection is never 0, so no member is the word 0.
  */
 #include "core/members.h"
@@ -11,7 +11,7 @@
 #include "core/limits.h"
 
 static_assert(LIMIT_CONNS_PER_IO <= 1u << 20, "a member's slot has 20 bits");
-static_assert(LIMIT_IO_ACTORS <= 1u << 12, "a member's I/O actor has 12 bits");
+static_assert(LIMIT_HOSTS <= 1u << 12, "a member's host has 12 bits");
 
 #define FLAG_BITS           0xffffull
 #define CAPACITY_FIRST_LOG2 2u
@@ -19,14 +19,14 @@ static_assert(LIMIT_IO_ACTORS <= 1u << 12, "a member's I/O actor has 12 bits");
 static uint64_t word_of(struct conn_handle conn)
 {
     must(conn.generation != 0);
-    must(conn.slot_index < LIMIT_CONNS_PER_IO && conn.io_index < LIMIT_IO_ACTORS);
+    must(conn.slot_index < LIMIT_CONNS_PER_IO && conn.host_index < LIMIT_HOSTS);
     return (uint64_t)conn.slot_index << 44 | (uint64_t)conn.generation << 28 |
-           (uint64_t)conn.io_index << 16;
+           (uint64_t)conn.host_index << 16;
 }
 
 static struct conn_handle handle_of(uint64_t word)
 {
-    return (struct conn_handle){.io_index = (word >> 16) & 0xfff,
+    return (struct conn_handle){.host_index = (word >> 16) & 0xfff,
                                 .generation = (uint16_t)(word >> 28),
                                 .slot_index = (uint32_t)(word >> 44)};
 }

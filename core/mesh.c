@@ -8,33 +8,47 @@ static struct lane **lane_at(struct mesh *mesh, uint32_t from, uint32_t to)
     return &mesh->lanes[from * mesh->actor_count + to];
 }
 
-static bool is_io(const struct mesh *mesh, uint32_t index)
+enum actor { ACTOR_IO, ACTOR_LOCAL, ACTOR_SHARD, ACTOR_CONTROL, ACTOR_SIGNER };
+
+static enum actor actor_of(const struct mesh *mesh, uint32_t index)
 {
-    return index < mesh->io_count;
+    if (index < mesh->io_count)
+        return ACTOR_IO;
+    if (index < mesh->host_count)
+        return ACTOR_LOCAL;
+    if (index < mesh_control_index(mesh))
+        return ACTOR_SHARD;
+    return index == mesh_control_index(mesh) ? ACTOR_CONTROL : ACTOR_SIGNER;
 }
 
-static bool may_talk(const struct mesh *mesh, uint32_t from, uint32_t to)
+/* Two of a kind never talk. */
+static bool may_talk(enum actor from, enum actor to)
 {
-    uint32_t control = mesh_control_index(mesh);
-
-    if (from == to || to > control)
+    if (from == to || to == ACTOR_SIGNER)
         return false;
-    if (from > control)
-        return is_io(mesh, to);
-    return from == control || to == control || is_io(mesh, from) != is_io(mesh, to);
+    return from != ACTOR_SIGNER || to == ACTOR_IO;
+}
+
+/* Lanes that messages take, unlike those for a question now and then. */
+static bool is_busy(enum actor from, enum actor to)
+{
+    return from == ACTOR_SHARD ? to != ACTOR_CONTROL : to == ACTOR_SHARD && from != ACTOR_CONTROL;
 }
 
 void mesh_init_sized(struct mesh *mesh, const struct mesh_size *size, struct parker **parkers,
                      struct mem **mems)
 {
     must(size->io_count >= 1 && size->io_count <= LIMIT_IO_ACTORS);
+    must(size->local_count <= LIMIT_LOCALS);
     must(size->shard_count >= 1 && size->shard_count <= LIMIT_SHARDS);
     must(size->signer_count <= LIMIT_SIGNERS);
-    uint32_t control = size->io_count + size->shard_count;
+    uint32_t host_count = size->io_count + size->local_count;
+    uint32_t control = host_count + size->shard_count;
     uint32_t count = control + 1 + size->signer_count;
     struct mem *own = mems[control];
 
     *mesh = (struct mesh){.io_count = size->io_count,
+                          .host_count = host_count,
                           .shard_count = size->shard_count,
                           .signer_count = size->signer_count,
                           .actor_count = count,
@@ -45,13 +59,14 @@ void mesh_init_sized(struct mesh *mesh, const struct mesh_size *size, struct par
     for (uint32_t from = 0; from < count; from++) {
         mesh->ports[from] = (struct port){.mesh = mesh, .index = (uint16_t)from};
         for (uint32_t to = 0; to < count; to++) {
+            enum actor pusher = actor_of(mesh, from);
+            enum actor popper = actor_of(mesh, to);
             struct lane *lane = NULL;
 
-            if (may_talk(mesh, from, to)) {
-                bool rare = from >= control || to == control;
-
+            if (may_talk(pusher, popper)) {
                 lane = mem_alloc_lines(own, MEM_LANE, sizeof(*lane));
-                lane_init(lane, mems[from], rare ? LIMIT_LANE_SLOTS_MIN : size->slot_count,
+                lane_init(lane, mems[from],
+                          is_busy(pusher, popper) ? size->slot_count : LIMIT_LANE_SLOTS_MIN,
                           parkers[to]);
             }
             *lane_at(mesh, from, to) = lane;

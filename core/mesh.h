@@ -1,13 +1,19 @@
 /*
  * core/mesh.h — who can talk to whom: every actor's port, and the lanes between them.
  *
- *      index:  0 … io_count-1 │ io_count … io_count+shard_count-1 │ the next one │ the rest
- *      actor:  I/O actors     │ router shards                     │ control      │ signers
+ *      index:  0 …                    host_count …    then one     the rest
+ *      actor:  I/O actors │ locals  │ router shards │ control   │ signers
+ *              └───── hosts ──────┘
  *
- * I/O actors and shards are joined both ways, and control with both; I/O actors never talk to each
- * other, nor shards. Signers (threads of tls/signer.h) only push, and only to I/O actors. A port
- * belongs to one actor; it remembers whom it pushed to, so that each sleeper is woken once per
- * batch. A port can also be built without threads (simulation).
+ * A host is an actor that holds clients: an I/O actor holds connections, a local one has clients
+ * without a socket (core/local_client.h). To a shard they are alike, so a host's index is its bit
+ * in a topic's mask and names it in a conn_handle.
+ *
+ * Hosts and shards are joined both ways, I/O actors and locals too, and control with all of them;
+ * I/O actors never talk to each other, nor locals, nor shards. Signers (threads of tls/signer.h)
+ * only push, and only to I/O actors. A port belongs to one actor; it remembers whom it pushed to,
+ * so that each sleeper is woken once per batch. A port can also be built without threads
+ * (simulation).
  */
 #pragma once
 
@@ -25,9 +31,10 @@ struct port {
 
 struct mesh {
     uint32_t io_count;
+    uint32_t host_count; /* io_count and the locals */
     uint32_t shard_count;
     uint32_t signer_count;
-    uint32_t actor_count;    /* io_count + shard_count + 1 + signer_count */
+    uint32_t actor_count;    /* host_count + shard_count + 1 + signer_count */
     struct port *ports;      /* [actor_count] */
     struct lane **lanes;     /* [from * actor_count + to]; NULL where nobody talks */
     struct parker **parkers; /* [actor_count]; inline shards share their I/O actor's */
@@ -37,9 +44,10 @@ struct mesh {
 /* Who takes part. */
 struct mesh_size {
     uint32_t io_count;
+    uint32_t local_count;
     uint32_t shard_count;
     uint32_t signer_count;
-    uint32_t slot_count; /* of the lanes between I/O actors and shards */
+    uint32_t slot_count; /* of the lanes between hosts and shards */
 };
 
 /* Build all lanes. @parkers[i] is where actor i sleeps (NULL for signers), @mems[i] its account;
@@ -47,19 +55,24 @@ struct mesh_size {
 void mesh_init_sized(struct mesh *mesh, const struct mesh_size *size, struct parker **parkers,
                      struct mem **mems);
 
-/* The same, without signers. */
+/* The same, without locals and signers. */
 void mesh_init(struct mesh *mesh, uint32_t io_count, uint32_t shard_count, uint32_t slot_count,
                struct parker **parkers, struct mem **mems);
 void mesh_deinit(struct mesh *mesh); /* after every thread has joined */
 
+static inline uint32_t mesh_local_index(const struct mesh *mesh, uint32_t local)
+{
+    return mesh->io_count + local;
+}
+
 static inline uint32_t mesh_shard_index(const struct mesh *mesh, uint32_t shard)
 {
-    return mesh->io_count + shard;
+    return mesh->host_count + shard;
 }
 
 static inline uint32_t mesh_control_index(const struct mesh *mesh)
 {
-    return mesh->io_count + mesh->shard_count;
+    return mesh->host_count + mesh->shard_count;
 }
 
 static inline uint32_t mesh_signer_index(const struct mesh *mesh, uint32_t signer)

@@ -34,7 +34,7 @@ static void answer(struct shard *shard, const struct envelope *request, struct e
 {
     answer.conn = request->conn;
     answer.instance_index = request->instance_index;
-    port_push(shard->port, request->conn.io_index, answer);
+    port_push(shard->port, request->conn.host_index, answer);
 }
 
 /* The I/O actor gave something back: was a limit of one client the reason? */
@@ -65,7 +65,7 @@ static void tell_observers(struct shard *shard, struct observable of, uint32_t s
     if (!observers)
         return;
     while (members_next(observers, &cursor, &change.conn, &unused))
-        port_push(shard->port, change.conn.io_index, change);
+        port_push(shard->port, change.conn.host_index, change);
 }
 
 static void tell_topic_changed(struct shard *shard, struct topic *topic)
@@ -171,7 +171,7 @@ static void take_over(struct shard *shard, struct client *client, const struct e
                             .id = client->id};
 
     count(shard, SHARD_STAT_TAKEOVERS, 1);
-    port_push(shard->port, client->conn.io_index, kick);
+    port_push(shard->port, client->conn.host_index, kick);
     end_client_observations(shard, client);
     msg_unref(&shard->mem, client->identity);
     client->identity = envelope->msg; /* its reference is ours now */
@@ -317,14 +317,14 @@ static bool subscribe(struct shard *shard, struct topic *topic, struct conn_hand
 {
     uint32_t flags;
 
-    if (!topic_count_in(shard, topic, conn.io_index))
+    if (!topic_count_in(shard, topic, conn.host_index))
         return false;
     if (members_find(&topic->holders, conn, &flags))
         members_clear(&topic->holders, conn, flags);
     if (members_add(&topic->holders, &shard->mem, conn, MEMBER_SUBSCRIBED | next_grant(shard)) !=
         MEMBERS_NO_MEMORY)
         return true;
-    topic_count_out(shard, topic, conn.io_index);
+    topic_count_out(shard, topic, conn.host_index);
     return false;
 }
 
@@ -372,7 +372,7 @@ static void on_subscribe(struct shard *shard, const struct envelope *envelope)
 /* @conn no longer listens; it may still hold the number. */
 static void end_subscription(struct shard *shard, struct topic *topic, struct conn_handle conn)
 {
-    topic_count_out(shard, topic, conn.io_index);
+    topic_count_out(shard, topic, conn.host_index);
     give_subscription_quota(shard, topic->instance_index);
     count(shard, SHARD_STAT_SUBSCRIPTIONS, (uint64_t)-1);
     tell_topic_changed(shard, topic);
@@ -449,6 +449,18 @@ static void on_createsub(struct shard *shard, const struct envelope *envelope)
 
 /* -- messages -- */
 
+/* Hand a run to a host. An I/O actor always empties its inbox; a local one is a receiver whose
+ * queue is its lane: it may be slow, but must not hold anybody up (§4.20). */
+static void push_run(struct shard *shard, uint32_t host, const struct envelope *envelope)
+{
+    if (host >= shard->port->mesh->io_count && port_room(shard->port, host) == 0) {
+        count(shard, SHARD_STAT_DROPPED_LOCAL, envelope->count);
+        msg_unref(&shard->mem, envelope->msg);
+        return;
+    }
+    port_push(shard->port, host, *envelope);
+}
+
 static void publish_to_topic(struct shard *shard, const struct topic *topic,
                              const struct envelope *envelope)
 {
@@ -458,13 +470,13 @@ static void publish_to_topic(struct shard *shard, const struct topic *topic,
                                .etid = envelope->etid,
                                .count = envelope->count,
                                .msg = envelope->msg};
-    uint64_t mask = topic_io_mask(topic);
+    uint64_t mask = topic_host_mask(topic);
 
     must(mask != 0);
     if (mask & (mask - 1))
         msg_ref_many(envelope->msg, (uint32_t)__builtin_popcountll(mask) - 1);
     for (; mask; mask &= mask - 1)
-        port_push(shard->port, (uint32_t)__builtin_ctzll(mask), deliver);
+        push_run(shard, (uint32_t)__builtin_ctzll(mask), &deliver);
 }
 
 static void on_publish(struct shard *shard, const struct envelope *envelope)
@@ -482,7 +494,7 @@ static void on_publish(struct shard *shard, const struct envelope *envelope)
 
         direct.kind = ENVELOPE_DIRECT;
         direct.conn = entity.client->conn;
-        port_push(shard->port, direct.conn.io_index, direct);
+        push_run(shard, direct.conn.host_index, &direct);
         return;
     }
     count(shard, SHARD_STAT_NO_RECEIVER, envelope->count);

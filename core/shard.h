@@ -1,12 +1,12 @@
 /*
  * core/shard.h — one router shard: the owner of a slice of every instance's names and numbers.
  *
- *      topic name ↔ TID, its holders, its subscribers per I/O actor, its observers
+ *      topic name ↔ TID, its holders, its subscribers per host, its observers
  *      UID → client, ETID → connection handle, its observers
  *      sub-topic name → STID
  *
- * A shard knows who asked (a connection handle) and which I/O actors have subscribers; the
- * delivery to each subscriber is the I/O actor's (two-level fan-out). It is driven by envelopes
+ * A shard knows who asked (a connection handle) and which hosts (core/mesh.h) have subscribers; the
+ * delivery to each subscriber is the host's (two-level fan-out). It is driven by envelopes
  * only, so the same code runs in a thread of its own, inside an I/O thread's turn, and in the
  * simulation. It never blocks, touches no socket and, but for spinning in
  * shard_main, reads no clock.
@@ -29,6 +29,8 @@
     X(MESSAGES, "messages_total", "messages", "Publishes routed")                                  \
     X(NO_RECEIVER, "dropped_no_receiver_total", "messages",                                        \
       "Publishes to an id nobody listens to")                                                      \
+    X(DROPPED_LOCAL, "dropped_local_total", "messages",                                            \
+      "a client inside the broker (web, script) did not keep up")                                  \
     X(TAKEOVERS, "takeovers_total", "clients", "a UID connected again and replaced the older one") \
     X(TOPICS, "topics", "topics", "topic names held at the moment")                                \
     X(CLIENTS, "clients", "clients", "clients whose UID this shard owns")                          \

@@ -149,7 +149,7 @@ struct topic *topic_make(struct shard *shard, uint16_t instance, struct span nam
     if (!topic_set_name(shard, topic, name))
         goto undo_pool;
     topic->instance_index = (uint8_t)instance;
-    topic->only_io_index = TOPIC_NO_SUBSCRIBER;
+    topic->only_host_index = TOPIC_NO_SUBSCRIBER;
     topic->id = id ? id : draw_id(shard, instance);
     topic->flags = id ? TOPIC_PINNED : 0;
     if (table_insert(&at->topic_names, &shard->mem, (uint32_t)hash, index) != STATUS_OK)
@@ -170,7 +170,7 @@ undo_pool:
 
 static size_t spread_bytes(const struct shard *shard)
 {
-    return sizeof(struct topic_spread) + sizeof(uint32_t) * shard->port->mesh->io_count;
+    return sizeof(struct topic_spread) + sizeof(uint32_t) * shard->port->mesh->host_count;
 }
 
 static void spread_free(struct shard *shard, struct topic *topic)
@@ -208,14 +208,14 @@ uint32_t topic_subscriber_count(const struct topic *topic)
 {
     if (topic->spread)
         return topic->spread->subscriber_count;
-    return topic->only_io_index != TOPIC_NO_SUBSCRIBER;
+    return topic->only_host_index != TOPIC_NO_SUBSCRIBER;
 }
 
-uint64_t topic_io_mask(const struct topic *topic)
+uint64_t topic_host_mask(const struct topic *topic)
 {
     if (topic->spread)
-        return topic->spread->io_mask;
-    return topic->only_io_index != TOPIC_NO_SUBSCRIBER ? 1ull << topic->only_io_index : 0;
+        return topic->spread->host_mask;
+    return topic->only_host_index != TOPIC_NO_SUBSCRIBER ? 1ull << topic->only_host_index : 0;
 }
 
 static bool spread_make(struct shard *shard, struct topic *topic)
@@ -225,42 +225,42 @@ static bool spread_make(struct shard *shard, struct topic *topic)
     if (!spread)
         return false;
     spread->subscriber_count = 1;
-    spread->io_mask = 1ull << topic->only_io_index;
-    spread->io_counts[topic->only_io_index] = 1;
+    spread->host_mask = 1ull << topic->only_host_index;
+    spread->host_counts[topic->only_host_index] = 1;
     topic->spread = spread;
     return true;
 }
 
-bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index)
+bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t host_index)
 {
     if (topic_subscriber_count(topic) == 0) {
-        topic->only_io_index = (uint8_t)io_index;
+        topic->only_host_index = (uint8_t)host_index;
         return true;
     }
     if (!topic->spread && !spread_make(shard, topic))
         return false;
     topic->spread->subscriber_count++;
-    topic->spread->io_counts[io_index]++;
-    topic->spread->io_mask |= 1ull << io_index;
+    topic->spread->host_counts[host_index]++;
+    topic->spread->host_mask |= 1ull << host_index;
     return true;
 }
 
-void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index)
+void topic_count_out(struct shard *shard, struct topic *topic, uint16_t host_index)
 {
     struct topic_spread *spread = topic->spread;
 
     if (!spread) {
-        must(topic->only_io_index == io_index);
-        topic->only_io_index = TOPIC_NO_SUBSCRIBER;
+        must(topic->only_host_index == host_index);
+        topic->only_host_index = TOPIC_NO_SUBSCRIBER;
         return;
     }
-    must(spread->io_counts[io_index] > 0);
-    if (--spread->io_counts[io_index] == 0)
-        spread->io_mask &= ~(1ull << io_index);
+    must(spread->host_counts[host_index] > 0);
+    if (--spread->host_counts[host_index] == 0)
+        spread->host_mask &= ~(1ull << host_index);
     if (--spread->subscriber_count > 0)
         return;
     spread_free(shard, topic);
-    topic->only_io_index = TOPIC_NO_SUBSCRIBER;
+    topic->only_host_index = TOPIC_NO_SUBSCRIBER;
 }
 
 /* -- observers -- */

@@ -20,11 +20,11 @@ struct watch {
 #define ENTITY_OBSERVED 0x1u /* there is a watch for this id */
 #define TOPIC_PINNED    0x2u /* from the configuration: never forgotten */
 
-/* How a topic with several subscribers is spread over the I/O actors. */
+/* How a topic with several subscribers is spread over the hosts (core/mesh.h). */
 struct topic_spread {
     uint32_t subscriber_count;
-    uint64_t io_mask;     /* I/O actors with at least one subscriber */
-    uint32_t io_counts[]; /* [io_count] */
+    uint64_t host_mask;     /* hosts with at least one subscriber */
+    uint32_t host_counts[]; /* [host_count] */
 };
 
 #define TOPIC_NAME_BYTES_INLINE 20u
@@ -36,7 +36,8 @@ struct topic {
     uint8_t instance_index;
     uint8_t flags; /* TOPIC_PINNED, ENTITY_OBSERVED */
     uint8_t name_bytes_count;
-    uint8_t only_io_index; /* without spread: whose the one subscriber is, or TOPIC_NO_SUBSCRIBER */
+    uint8_t
+        only_host_index; /* without spread: whose the one subscriber is, or TOPIC_NO_SUBSCRIBER */
     uint8_t name[TOPIC_NAME_BYTES_INLINE]; /* the name; of a long one, the pointer to it */
     struct members holders;      /* who was given the number; MEMBER_SUBSCRIBED: and listens */
     struct topic_spread *spread; /* NULL up to one subscriber */
@@ -76,12 +77,12 @@ struct span topic_name(const struct topic *topic);
 
 uint32_t topic_subscriber_count(const struct topic *topic);
 
-/* The I/O actors with subscribers, one bit each. */
-uint64_t topic_io_mask(const struct topic *topic);
+/* The hosts with subscribers, one bit each. */
+uint64_t topic_host_mask(const struct topic *topic);
 
-/* One subscriber more or less at an I/O actor. false: over the memory limit, nothing changed. */
-MUST_CHECK bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t io_index);
-void topic_count_out(struct shard *shard, struct topic *topic, uint16_t io_index);
+/* One subscriber more or less at a host. false: over the memory limit, nothing changed. */
+MUST_CHECK bool topic_count_in(struct shard *shard, struct topic *topic, uint16_t host_index);
+void topic_count_out(struct shard *shard, struct topic *topic, uint16_t host_index);
 
 struct client *client_by_uid(struct shard *shard, uint16_t instance, struct span uid,
                              uint64_t hash);

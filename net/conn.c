@@ -92,7 +92,7 @@ struct conn *conn_in_slot(const struct io *io, uint32_t slot_index)
 
 struct conn *conn_find(struct io *io, struct conn_handle handle)
 {
-    must(handle.io_index == io->io_index);
+    must(handle.host_index == io->io_index);
     struct conn *conn = conn_in_slot(io, handle.slot_index);
 
     if (!conn || conn->state >= CONN_LEAVING || conn->generation != handle.generation)
@@ -102,7 +102,7 @@ struct conn *conn_find(struct io *io, struct conn_handle handle)
 
 struct conn_handle conn_handle_of(const struct io *io, const struct conn *conn)
 {
-    return (struct conn_handle){.io_index = io->io_index,
+    return (struct conn_handle){.host_index = io->io_index,
                                 .generation = conn->generation,
                                 .slot_index = conn->slot_index};
 }

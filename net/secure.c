@@ -169,7 +169,7 @@ static bool begin(struct io *io, struct conn *conn)
 {
     struct conn_handle handle = conn_handle_of(io, conn);
     uint64_t token =
-        (uint64_t)handle.io_index << 48 | (uint64_t)handle.generation << 32 | handle.slot_index;
+        (uint64_t)handle.host_index << 48 | (uint64_t)handle.generation << 32 | handle.slot_index;
 
     conn->secure = mem_alloc_zero(&io->mem, MEM_TLS, sizeof(*conn->secure));
     if (conn->secure)

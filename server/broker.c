@@ -74,14 +74,14 @@ static void lay_out(struct broker *broker)
 {
     const struct config *config = broker->config;
 
-    broker->io_count = (uint32_t)config->io_thread_count;
+    broker->io_count = broker->host_count = (uint32_t)config->io_thread_count;
     broker->inline_shards = config->router_thread_count == 0;
     broker->shard_count =
         broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
     broker->thread_count = broker->io_count + (broker->inline_shards ? 0 : broker->shard_count);
 
     uint32_t signer_count = secrets_signer_count(config);
-    uint32_t actor_count = broker->io_count + broker->shard_count + 1 + signer_count;
+    uint32_t actor_count = broker->host_count + broker->shard_count + 1 + signer_count;
     broker->signer_mems = lines_of(signer_count + 1, sizeof(*broker->signer_mems));
     broker->io_secures = lines_of(broker->io_count, sizeof(*broker->io_secures));
     broker->parkers = lines_of(actor_count, sizeof(*broker->parkers));
@@ -112,15 +112,17 @@ static enum status lay_out_actors(struct broker *broker)
         uint32_t thread = broker->inline_shards ? i : broker->io_count + i;
 
         mem_init(&broker->shards[i].mem, &broker->budget);
-        broker->mems[broker->io_count + i] = &broker->shards[i].mem;
-        broker->parkers[broker->io_count + i] = &broker->thread_parkers[thread];
+        broker->mems[broker->host_count + i] = &broker->shards[i].mem;
+        broker->parkers[broker->host_count + i] = &broker->thread_parkers[thread];
     }
     mem_init(&broker->control_mem, &broker->budget);
-    broker->mems[broker->io_count + broker->shard_count] = &broker->control_mem;
-    broker->parkers[broker->io_count + broker->shard_count] = &broker->control_parker;
+    uint32_t control = broker->host_count + broker->shard_count;
+
+    broker->mems[control] = &broker->control_mem;
+    broker->parkers[control] = &broker->control_parker;
     for (uint32_t i = 0; i < secrets_signer_count(broker->config); i++) {
         mem_init(&broker->signer_mems[i], &broker->budget);
-        broker->mems[broker->io_count + broker->shard_count + 1 + i] = &broker->signer_mems[i];
+        broker->mems[control + 1 + i] = &broker->signer_mems[i];
     }
     return STATUS_OK;
 }
@@ -141,7 +143,7 @@ static void make_log_lanes(struct broker *broker)
             snprintf(name, sizeof(name), "control");
         else
             snprintf(name, sizeof(name), "%s-%u", is_io ? "io" : "shard",
-                     is_io ? i : i - broker->io_count);
+                     is_io ? i : i - broker->host_count);
         broker->log_lanes[i] = aligned_alloc(CACHE_LINE, sizeof(struct log_lane));
         must(broker->log_lanes[i]);
         log_lane_init(broker->log_lanes[i], name, is_control ? NULL : wake_control,
@@ -238,6 +240,7 @@ enum status broker_init(struct broker *broker, const struct config *config,
     make_log_lanes(broker);
     quotas_init(&broker->quotas, config);
     struct mesh_size size = {.io_count = broker->io_count,
+                             .local_count = broker->host_count - broker->io_count,
                              .shard_count = broker->shard_count,
                              .signer_count = secrets_signer_count(config),
                              .slot_count = config->lane_slot_count};

@@ -24,6 +24,7 @@ struct broker {
     struct parker *thread_parkers; /* [thread_count] I/O threads, then router threads */
     uint32_t thread_count;
     uint32_t io_count;
+    uint32_t host_count; /* io_count and local actors: where the shards begin */
     uint32_t shard_count;
     bool inline_shards;          /* shards run in the I/O threads' turn */
     struct reactor *reactors;    /* [io_count] */

@@ -92,7 +92,7 @@ static void on_stopped(struct control *control)
     if (control->phase == PHASE_DRAIN_IO) {
         control->phase = PHASE_STOP_SHARDS;
         control->stopped_missing = broker->shard_count;
-        tell_all(control, broker->io_count, broker->shard_count);
+        tell_all(control, broker->host_count, broker->shard_count);
     } else {
         must(control->phase == PHASE_STOP_SHARDS);
         control->phase = PHASE_DONE;

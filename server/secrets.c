@@ -131,11 +131,11 @@ static void on_signature(void *context, uint32_t worker_index, uint64_t token)
 {
     struct mesh *mesh = context;
     struct port *port = &mesh->ports[mesh_signer_index(mesh, worker_index)];
-    struct conn_handle conn = {.io_index = (uint16_t)(token >> 48),
+    struct conn_handle conn = {.host_index = (uint16_t)(token >> 48),
                                .generation = (uint16_t)(token >> 32),
                                .slot_index = (uint32_t)token};
 
-    port_push(port, conn.io_index, (struct envelope){.kind = ENVELOPE_SIGNED, .conn = conn});
+    port_push(port, conn.host_index, (struct envelope){.kind = ENVELOPE_SIGNED, .conn = conn});
     (void)port_flush(port); /* a full lane moves on with the next signature */
 }
 

@@ -105,7 +105,7 @@ static json_t *shard_actors(const struct broker *broker, json_t *sums)
 
     for (uint32_t i = 0; i < broker->shard_count; i++) {
         const struct shard *shard = &broker->shards[i];
-        uint32_t index = broker->io_count + i;
+        uint32_t index = broker->host_count + i;
         json_t *actor = counters_of(shard->stats, shard_stat_descs, SHARD_STAT_COUNT);
 
         json_object_set_new(actor, "actor", json_string(broker->log_lanes[index]->actor));

@@ -70,7 +70,7 @@ static struct actor actors[IOS];
 
 static struct conn_handle handle_of(const struct actor *actor, uint32_t slot, uint16_t generation)
 {
-    return (struct conn_handle){.io_index = actor->port->index,
+    return (struct conn_handle){.host_index = actor->port->index,
                                 .generation = generation,
                                 .slot_index = slot};
 }

@@ -1,7 +1,8 @@
 /*
- * tests/unit/core/shard_desk.h — router shards, and two I/O actors that a test plays by hand.
+ * tests/unit/core/shard_desk.h — router shards, and the hosts that a test plays by hand: two I/O
+ * actors, and if it asks for it a local actor.
  *
- * A test says what I/O actors would push, the shards turn, and it takes the answers one by one
+ * A test says what hosts would push, the shards turn, and it takes the answers one by one
  * with hear(). Nothing else may be in the lanes at finish(). Include Criterion first. No threads.
  */
 #pragma once
@@ -15,6 +16,8 @@
 
 #define IOS        2u
 #define SHARDS_MAX 3u
+#define LOCAL      IOS /* the host index of the local actor, when there is one */
+#define ACTORS_MAX (IOS + 1 + SHARDS_MAX + 1)
 #define PINNED_TID 42u
 
 static struct config config;
@@ -22,20 +25,24 @@ static struct config_instance instances[2];
 static struct config_pin pins[2];
 static struct mem_budget budget;
 static struct mem io_mems[IOS];
+static struct mem local_mem;
 static struct mem control_mem;
 static struct quotas quotas;
 static struct mesh mesh;
-static struct parker parkers[IOS + SHARDS_MAX + 1];
-static struct parker *parker_of[IOS + SHARDS_MAX + 1];
-static struct mem *mem_of[IOS + SHARDS_MAX + 1];
+static struct parker parkers[ACTORS_MAX];
+static struct parker *parker_of[ACTORS_MAX];
+static struct mem *mem_of[ACTORS_MAX];
 static struct shard shards[SHARDS_MAX];
 static uint32_t shard_count;
 static const struct siphash_key name_key = {11, 12};
 
 /* -- the world -- */
 
-static inline void build(uint32_t count)
+/* @locals: 0, or 1 for a local actor that the test plays too. */
+static inline void build_with(uint32_t count, uint32_t locals)
 {
+    uint32_t hosts = IOS + locals;
+
     shard_count = count;
     pins[0] = (struct config_pin){.name = strdup("pinned"), .id = PINNED_TID};
     pins[1] = (struct config_pin){.name = strdup("subpinned"), .id = 7};
@@ -53,13 +60,21 @@ static inline void build(uint32_t count)
                                         .subtopics_per_instance_max = 100}};
     mem_budget_init(&budget, 64 << 20);
     quotas_init(&quotas, &config);
-    for (uint32_t i = 0; i < IOS + count + 1; i++) {
+    for (uint32_t i = 0; i < hosts + count + 1; i++) {
         cr_assert_eq(parker_init(&parkers[i]), STATUS_OK);
         parker_of[i] = &parkers[i];
-        mem_of[i] = i < IOS ? &io_mems[i] : i < IOS + count ? &shards[i - IOS].mem : &control_mem;
+        mem_of[i] = i < IOS             ? &io_mems[i]
+                    : i < hosts         ? &local_mem
+                    : i < hosts + count ? &shards[i - hosts].mem
+                                        : &control_mem;
         mem_init(mem_of[i], &budget);
     }
-    mesh_init(&mesh, IOS, count, 1024, parker_of, mem_of);
+    struct mesh_size size = {.io_count = IOS,
+                             .local_count = locals,
+                             .shard_count = count,
+                             .slot_count = 1024};
+
+    mesh_init_sized(&mesh, &size, parker_of, mem_of);
     for (uint32_t i = 0; i < count; i++) {
         struct shard_options options = {.config = &config,
                                         .mesh = &mesh,
@@ -69,6 +84,11 @@ static inline void build(uint32_t count)
                                         .shard_index = i};
         cr_assert_eq(shard_init(&shards[i], &options), STATUS_OK);
     }
+}
+
+static inline void build(uint32_t count)
+{
+    build_with(count, 0);
 }
 
 static inline uint64_t counted(enum shard_stat which)
@@ -91,8 +111,10 @@ static inline void turn(void)
 /* Nothing may be left in the lanes or in the tables, but what is pinned. */
 static inline void finish(void)
 {
-    for (uint32_t io = 0; io < IOS; io++)
-        cr_assert_not(port_has_mail(&mesh.ports[io]), "an answer nobody expected");
+    uint32_t actor_count = mesh.actor_count;
+
+    for (uint32_t host = 0; host < mesh.host_count; host++)
+        cr_assert_not(port_has_mail(&mesh.ports[host]), "an answer nobody expected");
     for (uint32_t i = 0; i < shard_count; i++)
         shard_deinit(&shards[i]);
     mesh_deinit(&mesh);
@@ -100,27 +122,27 @@ static inline void finish(void)
     for (int kind = 0; kind < MEM_KIND_COUNT; kind++) {
         int64_t bytes = 0;
 
-        for (uint32_t i = 0; i < IOS + shard_count + 1; i++)
+        for (uint32_t i = 0; i < actor_count; i++)
             bytes += atomic_load(&mem_of[i]->kind_bytes[kind]);
         cr_assert_eq(bytes, 0, "%s", mem_kind_name((enum mem_kind)kind));
     }
-    for (uint32_t i = 0; i < IOS + shard_count + 1; i++)
+    for (uint32_t i = 0; i < actor_count; i++)
         parker_deinit(&parkers[i]);
     free(pins[0].name);
     free(pins[1].name);
 }
 
-/* -- what I/O actors say -- */
+/* -- what hosts say -- */
 
 static inline struct conn_handle conn_at_io(uint16_t io, uint32_t slot)
 {
-    return (struct conn_handle){.io_index = io, .generation = 1, .slot_index = slot};
+    return (struct conn_handle){.host_index = io, .generation = 1, .slot_index = slot};
 }
 
 static inline void ask(uint32_t shard, struct conn_handle conn, struct envelope envelope)
 {
     envelope.conn = conn;
-    port_push(&mesh.ports[conn.io_index], mesh_shard_index(&mesh, shard), envelope);
+    port_push(&mesh.ports[conn.host_index], mesh_shard_index(&mesh, shard), envelope);
     turn();
 }
 
@@ -143,7 +165,7 @@ static inline void ask_about_name(struct conn_handle conn, enum envelope_kind ki
                           .flags = flags,
                           .instance_index = instance,
                           .hash = hash,
-                          .msg = msg_copy(&io_mems[conn.io_index], text)});
+                          .msg = msg_copy(mem_of[conn.host_index], text)});
 }
 
 static inline void connect(struct conn_handle conn, const char *uid)
@@ -155,7 +177,7 @@ static inline void connect(struct conn_handle conn, const char *uid)
     ask(mesh_shard_of_hash(&mesh, hash), conn,
         (struct envelope){.kind = ENVELOPE_CONNECT,
                           .hash = hash,
-                          .msg = msg_copy(&io_mems[conn.io_index],
+                          .msg = msg_copy(mem_of[conn.host_index],
                                           span_of(identity, 1 + strlen(uid)))});
 }
 
@@ -166,7 +188,7 @@ static inline void publish(struct conn_handle conn, uint32_t id, uint32_t count)
                           .id = id,
                           .etid = 5,
                           .count = count,
-                          .msg = msg_copy(&io_mems[conn.io_index], span_of("run", 3))});
+                          .msg = msg_copy(mem_of[conn.host_index], span_of("run", 3))});
 }
 
 /* -- what they hear -- */
@@ -175,7 +197,7 @@ static struct envelope heard;   /* the last one; its msg has been given back, */
 static uint8_t heard_text[256]; /* but this was in it */
 static uint32_t heard_text_bytes;
 
-/* The next answer to an I/O actor, from any shard; asserts what it is. */
+/* The next answer to a host, from any shard; asserts what it is. */
 static inline const struct envelope *hear_at(uint32_t io, enum envelope_kind kind)
 {
     bool any = false;
@@ -188,13 +210,13 @@ static inline const struct envelope *hear_at(uint32_t io, enum envelope_kind kin
     heard_text_bytes = heard.msg ? min_u32(heard.msg->bytes_count, sizeof(heard_text)) : 0;
     if (heard_text_bytes > 0)
         memcpy(heard_text, heard.msg->bytes, heard_text_bytes);
-    msg_unref(&io_mems[io], heard.msg);
+    msg_unref(mem_of[io], heard.msg);
     return &heard;
 }
 
 static inline const struct envelope *hear(struct conn_handle conn, enum envelope_kind kind)
 {
-    const struct envelope *envelope = hear_at(conn.io_index, kind);
+    const struct envelope *envelope = hear_at(conn.host_index, kind);
 
     cr_assert(conn_handle_equal(envelope->conn, conn));
     return envelope;
@@ -202,8 +224,8 @@ static inline const struct envelope *hear(struct conn_handle conn, enum envelope
 
 static inline void hear_nothing(void)
 {
-    for (uint32_t io = 0; io < IOS; io++)
-        cr_assert_not(port_has_mail(&mesh.ports[io]));
+    for (uint32_t host = 0; host < mesh.host_count; host++)
+        cr_assert_not(port_has_mail(&mesh.ports[host]));
 }
 
 static inline void hear_change(struct conn_handle conn, uint32_t id, uint32_t count)

@@ -182,6 +182,7 @@ Test(lane, keeps_the_order_under_every_pattern)
 
 Test(lane, carries_the_whole_envelope)
 {
+    struct conn_handle conn = {.host_index = 63, .generation = 65535, .slot_index = 1048575};
     struct envelope out, in = {.kind = ENVELOPE_CHANGE,
                                .status = 2,
                                .flags = ENVELOPE_ENDED,
@@ -189,7 +190,7 @@ Test(lane, carries_the_whole_envelope)
                                .instance_index = 63,
                                .id = 0xdeadbeef,
                                .etid = 0xfeedface,
-                               .conn = {.io_index = 63, .generation = 65535, .slot_index = 1048575},
+                               .conn = conn,
                                .hash = 0x0123456789abcdef,
                                .count = UINT32_MAX};
 

@@ -24,11 +24,11 @@ static void start(void)
     flags = 0;
 }
 
-static struct conn_handle handle(uint32_t slot_index, uint16_t generation, uint16_t io_index)
+static struct conn_handle handle(uint32_t slot_index, uint16_t generation, uint16_t host_index)
 {
     return (struct conn_handle){.slot_index = slot_index,
                                 .generation = generation,
-                                .io_index = io_index};
+                                .host_index = host_index};
 }
 
 TestSuite(members, .init = start);
@@ -95,7 +95,7 @@ Test(members, tells_whether_an_add_changed_anything)
 Test(members, keeps_the_largest_handle_apart_from_its_flags)
 {
     struct conn_handle largest =
-        handle(LIMIT_CONNS_PER_IO - 1, UINT16_MAX, (uint16_t)(LIMIT_IO_ACTORS - 1));
+        handle(LIMIT_CONNS_PER_IO - 1, UINT16_MAX, (uint16_t)(LIMIT_HOSTS - 1));
     struct conn_handle seen;
     uint32_t cursor = 0;
 

@@ -8,6 +8,7 @@
 #include "core/mesh.h"
 
 #include <signal.h>
+#include <string.h>
 
 #include <criterion/criterion.h>
 
@@ -21,17 +22,27 @@ static struct parker parkers[LIMIT_ACTORS];
 static struct parker *parker_of[LIMIT_ACTORS];
 static struct mem *mem_of[LIMIT_ACTORS];
 
-static void build(uint32_t io_count, uint32_t shard_count, bool inline_shards)
+static void build_sized(const struct mesh_size *size, bool inline_shards)
 {
+    uint32_t shard_first = size->io_count + size->local_count;
+    uint32_t control = shard_first + size->shard_count;
+
     account_open();
-    for (uint32_t i = 0; i < io_count + shard_count + 1; i++) {
-        bool shares = inline_shards && i >= io_count && i < io_count + shard_count;
+    for (uint32_t i = 0; i < control + 1 + size->signer_count; i++) {
+        bool shares = inline_shards && i >= shard_first && i < control;
 
         cr_assert_eq(parker_init(&parkers[i]), STATUS_OK);
-        parker_of[i] = &parkers[shares ? i - io_count : i];
+        parker_of[i] = &parkers[shares ? i - shard_first : i];
         mem_of[i] = &account;
     }
-    mesh_init(&mesh, io_count, shard_count, SLOTS, parker_of, mem_of);
+    mesh_init_sized(&mesh, size, parker_of, mem_of);
+}
+
+static void build(uint32_t io_count, uint32_t shard_count, bool inline_shards)
+{
+    struct mesh_size size = {.io_count = io_count, .shard_count = shard_count, .slot_count = SLOTS};
+
+    build_sized(&size, inline_shards);
 }
 
 static void push(uint32_t from, uint32_t to, uint32_t id)
@@ -89,9 +100,53 @@ Test(mesh, joins_io_actors_with_shards_and_control_with_all)
     cr_assert(account_is_empty());
 }
 
+Test(mesh, refuses_more_locals_than_a_mask_has_bits_left, .signal = SIGABRT)
+{
+    struct mesh_size size = {.io_count = 1,
+                             .local_count = LIMIT_LOCALS + 1,
+                             .shard_count = 1,
+                             .slot_count = SLOTS};
+
+    build_sized(&size, false);
+}
+
+Test(mesh, joins_locals_with_io_actors_and_shards_but_not_with_each_other)
+{
+    struct mesh_size size = {.io_count = 2,
+                             .local_count = 2,
+                             .shard_count = 2,
+                             .signer_count = 1,
+                             .slot_count = SLOTS * 2};
+    static const char kinds[] = "iillssct"; /* by mesh index; t: a signer */
+    static const char *const pairs = "il li is si ls sl ic ci lc cl sc cs ti ";
+
+    build_sized(&size, false);
+    for (uint32_t from = 0; from < 8; from++)
+        for (uint32_t to = 0; to < 8; to++) {
+            char pair[] = {kinds[from], kinds[to], ' ', '\0'};
+
+            cr_assert_eq(may_talk(from, to), strstr(pairs, pair) != NULL, "%u to %u", from, to);
+        }
+    cr_assert_eq(mesh.host_count, 4);
+    cr_assert_eq(mesh_local_index(&mesh, 1), 3);
+    cr_assert_eq(mesh_shard_index(&mesh, 1), 5);
+    cr_assert_eq(mesh_control_index(&mesh), 6);
+    cr_assert_eq(mesh_signer_index(&mesh, 0), 7);
+    cr_assert_eq(port_room(&mesh.ports[4], 3), SLOTS * 2 - 1, "messages come this way");
+    cr_assert_eq(port_room(&mesh.ports[0], 3), LIMIT_LANE_SLOTS_MIN - 1, "a question now and then");
+    mesh_deinit(&mesh);
+    cr_assert(account_is_empty());
+}
+
 Test(mesh, can_be_as_large_as_the_limits_say)
 {
-    build(LIMIT_IO_ACTORS, LIMIT_SHARDS, false);
+    struct mesh_size size = {.io_count = LIMIT_IO_ACTORS,
+                             .local_count = LIMIT_LOCALS,
+                             .shard_count = LIMIT_SHARDS,
+                             .signer_count = LIMIT_SIGNERS,
+                             .slot_count = SLOTS};
+
+    build_sized(&size, false);
     uint32_t control = mesh_control_index(&mesh);
     struct envelope envelope;
 

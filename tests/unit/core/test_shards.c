@@ -93,6 +93,37 @@ Test(shards, take_nothing_in_while_a_receiver_is_full)
     finish();
 }
 
+Test(shards, drop_for_a_slow_local_client_and_hold_nobody_up)
+{
+    struct conn_handle local = conn_at_io(LOCAL, 0);
+    const uint32_t sent_count = 1500;
+    uint32_t room;
+
+    build_with(1, 1);
+    uint32_t id = subscribe(A, "topic");
+    uint32_t etid = join(local, "local0");
+
+    cr_assert_eq(subscribe(local, "topic"), id);
+    room = port_room(shards[0].port, LOCAL);
+    cr_assert_lt(room, sent_count);
+    for (uint32_t i = 0; i < sent_count; i++) {
+        publish(B, id, 1);
+        cr_assert_eq(hear_at(0, ENVELOPE_DELIVER)->id, id, "the others have it all");
+    }
+    cr_assert(port_is_clear(shards[0].port));
+    cr_assert_eq(counted(SHARD_STAT_DROPPED_LOCAL), sent_count - room);
+    publish(B, etid, 2);
+    cr_assert_eq(counted(SHARD_STAT_DROPPED_LOCAL), sent_count - room + 2);
+    for (uint32_t i = 0; i < room; i++)
+        cr_assert_eq(hear_at(LOCAL, ENVELOPE_DELIVER)->id, id);
+    publish(B, etid, 2);
+    cr_assert_eq(hear(local, ENVELOPE_DIRECT)->count, 2, "there is room again");
+    leave(local, id);
+    leave(A, id);
+    ask_about_id(local, ENVELOPE_GONE, etid);
+    finish();
+}
+
 Test(shards, answer_stop)
 {
     struct envelope envelope;
@@ -121,7 +152,7 @@ static void do_everything(uint64_t fail_at)
     for (uint32_t i = 0; i < COUNT_OF(conns); i++) {
         snprintf(name + 55, sizeof(name) - 55, "%u", i);
         connect(conns[i], name);
-        etids[i] = hear_at(conns[i].io_index, ENVELOPE_CONNECTED)->id;
+        etids[i] = hear_at(conns[i].host_index, ENVELOPE_CONNECTED)->id;
     }
     for (uint32_t i = 0; i < COUNT_OF(conns); i++) {
         snprintf(name + 55, sizeof(name) - 55, "%u", i);

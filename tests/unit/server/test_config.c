@@ -134,7 +134,7 @@ Test(config, suggests_a_key_for_one_it_does_not_know)
 Test(config, refuses_a_value_with_the_bad_value_and_the_range)
 {
     refuse("limits { connections = 0 }\n", 1,
-           "limits.connections = \"0\": too small; write 1..67108864 connections (default 200000)");
+           "limits.connections = \"0\": too small; write 1..50331648 connections (default 200000)");
     refuse("threads {\n lane_slots = 1000\n}", 2, "a power of two");
 }
 
@@ -225,7 +225,7 @@ Test(config, refuses_to_listen_twice_at_one_address)
 Test(config, refuses_bad_settings)
 {
     refuse_setting("limits.conections=5", "did you mean \"limits.connections\"?");
-    refuse_setting("limits.connections=0", "too small; write 1..67108864");
+    refuse_setting("limits.connections=0", "too small; write 1..50331648");
     refuse_setting("limits.connections=", "not a number");
     refuse_setting("=5", "KEY=VALUE");
     refuse_setting("limits.connections", "KEY=VALUE");

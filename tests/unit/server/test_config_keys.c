@@ -162,7 +162,7 @@ Test(config_keys, refuse_what_is_no_number)
 
 Test(config_keys, say_what_is_wrong_with_the_size_of_a_number)
 {
-    assert_refused("limits.connections", "0", "too small; write 1..67108864 connections");
+    assert_refused("limits.connections", "0", "too small; write 1..50331648 connections");
     assert_refused("limits.connections", "67108865", "too large");
     assert_refused("limits.connections", "99999999999999999999", "too large");
     assert_refused("limits.memory", "9223372036854775807G", "too large");
