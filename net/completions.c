@@ -192,9 +192,9 @@ static void flush(struct reactor *reactor, struct conn *conn)
         return;
     if (conn->flags & CONN_TLS) {
         secure_fill(&reactor->io, conn);
-        if (!conn->secure || conn->state == CONN_CLOSING)
+        if (!conn->tls || conn->state == CONN_CLOSING)
             return;
-        out = &conn->secure->cipher;
+        out = secure_queue(conn);
     }
     if (out->queued_bytes == 0)
         return;
@@ -420,6 +420,7 @@ static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_
     if (conn->flags & CONN_DEMOTE && conn->state == CONN_LIVE && !(conn->flags & CONN_EOF)) {
         conn->flags &= ~CONN_DEMOTE;
         arm_poll(reactor, conn);
+        secure_rest(io, conn);
         return;
     }
     conn_mark(io, conn); /* armed again at the end of the turn, when buffers are back */

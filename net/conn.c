@@ -139,7 +139,7 @@ void conn_free(struct io *io, struct conn *conn)
 
     must(conn->ops == 0);
     must(!(conn->flags & (CONN_MARKED | CONN_TIMED)));
-    must(conn->held_count == 0 && !conn->input && !conn->identity && !conn->secure);
+    must(conn->held_count == 0 && !conn->input && !conn->identity && !conn->tls);
     outq_clear(&conn->out, &io->mem);
     conn_set_state(conn, CONN_FREE);
     io_count(io, IO_STAT_OPEN, (uint64_t)-1);

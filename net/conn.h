@@ -112,7 +112,7 @@ struct held {
 };
 
 struct sockaddr_in6;
-struct secure_conn; /* net/secure.h */
+struct tls_conn; /* tls/conn.h, by way of net/secure.h */
 
 struct conn {
     /* -- touched by every delivery -- */
@@ -141,9 +141,9 @@ struct conn {
         struct held *held;                 /* else: that many */
         struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
     };
-    struct msg *identity;       /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
-    struct conn_input *input;   /* NULL when nothing is incomplete */
-    struct secure_conn *secure; /* NULL: plain TCP, or TLS before its first bytes */
+    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
+    struct conn_input *input; /* NULL when nothing is incomplete */
+    struct tls_conn *tls;     /* NULL: plain TCP, or TLS before its first bytes */
     struct wheel_link timer;
     uint16_t peer_port;
     uint8_t held_capacity_log2;

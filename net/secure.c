@@ -39,7 +39,7 @@ static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
 {
     struct sink_context *to = context;
 
-    if (!outq_append(&to->conn->secure->cipher, &to->io->mem, span_of(bytes, bytes_count)))
+    if (!outq_append(secure_queue(to->conn), &to->io->mem, span_of(bytes, bytes_count)))
         conn_close(to->io, to->conn, CLOSE_MEMORY);
     else
         conn_mark(to->io, to->conn);
@@ -49,23 +49,23 @@ static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
 
 static void count_established(struct io *io, struct conn *conn)
 {
-    const struct tls_info *info = tls_conn_info(conn->secure->tls);
+    const struct tls_info info = tls_conn_info(conn->tls);
 
     conn->flags |= CONN_SECURED;
     io_count(io, IO_STAT_TLS_HANDSHAKES, 1);
-    io_count(io, info->version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
-    if (info->resumed)
+    io_count(io, info.version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
+    if (info.resumed)
         io_count(io, IO_STAT_TLS_RESUMED, 1);
     else
-        io_count(io, info->cert == TLS_CERT_RSA ? IO_STAT_TLS_SERVED_RSA : IO_STAT_TLS_SERVED_ECC,
+        io_count(io, info.cert == TLS_CERT_RSA ? IO_STAT_TLS_SERVED_RSA : IO_STAT_TLS_SERVED_ECC,
                  1);
-    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_IN, info->handshake_in_bytes);
-    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_OUT, info->handshake_out_bytes);
+    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_IN, info.handshake_in_bytes);
+    io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_OUT, info.handshake_out_bytes);
 }
 
 static void count_failure(struct io *io, struct conn *conn)
 {
-    struct tls_failure failure = tls_conn_failure(conn->secure->tls);
+    struct tls_failure failure = tls_conn_failure(conn->tls);
     char ip[CONN_IP_TEXT_BYTES];
 
     counter_add(&io->tls_failed_counts[failure.kind], 1);
@@ -78,7 +78,7 @@ static void count_failure(struct io *io, struct conn *conn)
 /* What a feed or a resume has come to. */
 static void act_on(struct io *io, struct conn *conn, enum tls_status status)
 {
-    if (!(conn->flags & CONN_SECURED) && tls_conn_is_established(conn->secure->tls))
+    if (!(conn->flags & CONN_SECURED) && tls_conn_is_established(conn->tls))
         count_established(io, conn);
     switch (status) {
     case TLS_OK:
@@ -109,10 +109,10 @@ static size_t feed(struct io *io, struct conn *conn, uint8_t *bytes, size_t byte
     struct sink_context context = {io, conn};
     struct tls_sink sink = {.plain = take_plain, .cipher = take_cipher, .context = &context};
     size_t used_bytes = 0;
-    enum tls_status status =
-        tls_conn_feed(conn->secure->tls, bytes, bytes_count, &used_bytes, &sink);
+    enum tls_status status = tls_conn_feed(conn->tls, bytes, bytes_count, &used_bytes, &sink);
 
     act_on(io, conn, status);
+    conn->tls = tls_conn_fit(io->secure->engine, conn->tls, false);
     return used_bytes;
 }
 
@@ -171,13 +171,9 @@ static bool begin(struct io *io, struct conn *conn)
     uint64_t token =
         (uint64_t)handle.host_index << 48 | (uint64_t)handle.generation << 32 | handle.slot_index;
 
-    conn->secure = mem_alloc_zero(&io->mem, MEM_TLS, sizeof(*conn->secure));
-    if (conn->secure)
-        conn->secure->tls = tls_conn_create(io->secure->engine, io->secure->context, token);
-    if (conn->secure && conn->secure->tls)
+    conn->tls = tls_conn_create(io->secure->engine, io->secure->context, token);
+    if (conn->tls)
         return true;
-    mem_free(&io->mem, MEM_TLS, conn->secure, sizeof(*conn->secure));
-    conn->secure = NULL;
     io_count(io, IO_STAT_REFUSED_MEMORY, 1);
     conn_close(io, conn, CLOSE_MEMORY);
     return false;
@@ -189,7 +185,7 @@ void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes
         return;
     conn->last_input_tick = io->now_tick;
     conn->flags &= ~CONN_PINGED;
-    if (!conn->secure && !begin(io, conn))
+    if (!conn->tls && !begin(io, conn))
         return;
     size_t at = feed_held(io, conn, bytes, bytes_count);
 
@@ -213,7 +209,7 @@ static void on_signed(struct io *io, struct conn *conn)
     if (!(conn->flags & CONN_SIGNING) || conn->state >= CONN_LEAVING)
         return;
     conn->flags &= ~CONN_SIGNING;
-    act_on(io, conn, tls_conn_resume(conn->secure->tls, &sink));
+    act_on(io, conn, tls_conn_resume(conn->tls, &sink));
     if (!listens(conn) || !conn->input || conn->input->cipher.used_bytes == 0)
         return;
     struct input_part part = conn->input->cipher;
@@ -232,12 +228,12 @@ static void on_signed(struct io *io, struct conn *conn)
 /* Seal one gathering of what is queued; false: no more can be. */
 static bool seal_some(struct io *io, struct conn *conn)
 {
-    struct secure_conn *secure = conn->secure;
+    struct outq *queue = secure_queue(conn);
     struct iovec plain[LIMIT_SEND_SEGMENTS];
     uint32_t plain_count = outq_gather(&conn->out, plain, LIMIT_SEND_SEGMENTS);
     size_t bite_bytes = min_size(conn->out.in_flight_bytes, FILL_BYTES_MAX);
-    size_t room = tls_conn_seal_bytes_max(secure->tls, bite_bytes, conn->record_bytes_max);
-    uint8_t *to = outq_reserve(&secure->cipher, &io->mem, (uint32_t)room);
+    size_t room = tls_conn_seal_bytes_max(conn->tls, bite_bytes, conn->record_bytes_max);
+    uint8_t *to = outq_reserve(queue, &io->mem, (uint32_t)room);
     size_t taken_bytes = 0;
 
     if (!to) {
@@ -245,10 +241,10 @@ static bool seal_some(struct io *io, struct conn *conn)
         conn_close(io, conn, CLOSE_MEMORY);
         return false;
     }
-    size_t sealed_bytes = tls_conn_seal(secure->tls, plain, plain_count, to, room,
+    size_t sealed_bytes = tls_conn_seal(conn->tls, plain, plain_count, to, room,
                                         conn->record_bytes_max, &taken_bytes);
 
-    outq_commit(&secure->cipher, &io->mem, (uint32_t)sealed_bytes);
+    outq_commit(queue, &io->mem, (uint32_t)sealed_bytes);
     outq_sent(&conn->out, &io->mem, (uint32_t)taken_bytes);
     return taken_bytes > 0;
 }
@@ -257,31 +253,36 @@ void secure_fill(struct io *io, struct conn *conn)
 {
     struct sink_context context = {io, conn};
     struct tls_sink sink = {.plain = take_plain, .cipher = take_cipher, .context = &context};
-    struct secure_conn *secure = conn->secure;
-    bool can_seal = secure && conn->flags & CONN_SECURED && !(conn->flags & CONN_MUTE);
+    bool can_seal = conn->tls && conn->flags & CONN_SECURED && !(conn->flags & CONN_MUTE);
 
     if (!can_seal && conn->state >= CONN_LEAVING)
         outq_clear(&conn->out, &io->mem); /* nobody could read it */
     if (!can_seal)
         return;
-    must(secure->cipher.in_flight_bytes == 0);
-    while (conn->out.queued_bytes > 0 && secure->cipher.queued_bytes < FILL_BYTES_MAX)
+    must(secure_queue(conn)->in_flight_bytes == 0);
+    while (conn->out.queued_bytes > 0 && secure_queue(conn)->queued_bytes < FILL_BYTES_MAX)
         if (!seal_some(io, conn))
             return;
     if (conn->state == CONN_LEAVING && conn->out.queued_bytes == 0) {
         conn->flags |= CONN_MUTE;
-        tls_conn_close_notify(secure->tls, &sink);
+        tls_conn_close_notify(conn->tls, &sink);
     }
+    conn->tls = tls_conn_fit(io->secure->engine, conn->tls, false);
+}
+
+void secure_rest(struct io *io, struct conn *conn)
+{
+    if (conn->tls)
+        conn->tls = tls_conn_fit(io->secure->engine, conn->tls, true);
 }
 
 void secure_free(struct io *io, struct conn *conn)
 {
-    if (!conn->secure)
+    if (!conn->tls)
         return;
-    tls_conn_destroy(conn->secure->tls);
-    outq_clear(&conn->secure->cipher, &io->mem);
-    mem_free(&io->mem, MEM_TLS, conn->secure, sizeof(*conn->secure));
-    conn->secure = NULL;
+    outq_clear(secure_queue(conn), &io->mem);
+    tls_conn_destroy(io->secure->engine, conn->tls);
+    conn->tls = NULL;
 }
 
 /* -- what the session asks -- */
@@ -292,7 +293,7 @@ static enum smq_connack judge_uid(struct io *io, struct conn *conn, struct span 
     if (!(conn->flags & CONN_TLS) || io->secure->policy.auth == TLS_CLIENT_OFF)
         return SMQ_CONNACK_ACCEPTED;
     const struct secure_policy *policy = &io->secure->policy;
-    const struct tls_peer *peer = tls_conn_peer(conn->secure->tls);
+    const struct tls_peer *peer = tls_conn_peer(conn->tls);
 
     if (!peer) {
         *reason = "a client certificate is required";
@@ -318,18 +319,18 @@ static size_t put_row(const struct conn *conn, char *out, size_t room)
     static const char *const certs[] = {
         [TLS_CERT_NONE] = "none", [TLS_CERT_ECC] = "ecc", [TLS_CERT_RSA] = "rsa"};
 
-    if (!conn->secure || !(conn->flags & CONN_SECURED))
+    if (!conn->tls || !(conn->flags & CONN_SECURED))
         return (size_t)snprintf(out, room, ",\"tls\":\"%s\"",
                                 conn->flags & CONN_TLS ? "handshake" : "");
-    const struct tls_info *info = tls_conn_info(conn->secure->tls);
-    const struct tls_peer *peer = tls_conn_peer(conn->secure->tls);
+    const struct tls_info info = tls_conn_info(conn->tls);
+    const struct tls_peer *peer = tls_conn_peer(conn->tls);
     size_t used =
         (size_t)snprintf(out, room,
                          ",\"tls\":\"%s\",\"cipher\":\"%s\",\"certificate\":\"%s\",\"resumed\":%s,"
                          "\"handshake_in_bytes\":%u,\"handshake_out_bytes\":%u,\"identity\":\"",
-                         tls_version_name(info->version), tls_cipher_name(info->cipher),
-                         certs[info->cert], info->resumed ? "true" : "false",
-                         info->handshake_in_bytes, info->handshake_out_bytes);
+                         tls_version_name(info.version), tls_cipher_name(info.cipher),
+                         certs[info.cert], info.resumed ? "true" : "false", info.handshake_in_bytes,
+                         info.handshake_out_bytes);
 
     for (uint32_t i = 0; peer && i < peer->identity_bytes; i++)
         used += (size_t)snprintf(out + used, room - used, "\\u%04x", (uint8_t)peer->identity[i]);
@@ -360,7 +361,7 @@ static void judge(struct io *io, struct conn *conn, int64_t now_s)
 
     if (conn->state == CONN_FREE || conn->state >= CONN_LEAVING || !(conn->flags & CONN_SECURED))
         return;
-    peer = tls_conn_peer(conn->secure->tls);
+    peer = tls_conn_peer(conn->tls);
     if (!peer)
         return;
     enum tls_fail verdict = tls_context_judge(io->secure->context, peer, now_s);

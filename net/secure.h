@@ -2,7 +2,7 @@
  * net/secure.h — the TLS side of an I/O actor's connections: between the reactor and the session.
  *
  *      receive --secure_input--> tls_conn_feed --plaintext--> session_input
- *      conn->out --secure_fill--> tls_conn_seal --> conn->secure->cipher --> send
+ *      conn->out --secure_fill--> tls_conn_seal --> the queue in tls_conn_room(conn->tls) --> send
  *
  * conn->out keeps plaintext frames, so the slow-consumer policies see frames; what is sealed is a
  * bounded bite, owned by the connection only until the kernel has taken it. An incomplete record
@@ -17,11 +17,13 @@
 #include "tls/context.h"
 #include "tls/peer.h"
 
-/* What a connection on a TLS listener has beside its slot: 24 bytes, one malloc chunk of 32. */
-struct secure_conn {
-    struct tls_conn *tls;
-    struct outq cipher; /* sealed, in the order in which it was made; the kernel sends from here */
-};
+/* What is sealed, in the order in which it was made; the kernel sends from here. It lives in the
+ * caller's room of the connection's TLS: one block for both. */
+static inline struct outq *secure_queue(struct conn *conn)
+{
+    static_assert(sizeof(struct outq) <= TLS_ROOM_BYTES, "they share a block");
+    return tls_conn_room(conn->tls);
+}
 
 /* What a Connect needs. Certificates are judged there, so that a client hears why. */
 struct secure_policy {
@@ -58,6 +60,9 @@ void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes
  * goodbye. Nothing of the cipher queue may be in flight. */
 void secure_fill(struct io *io, struct conn *conn);
 
+/* The connection has been quiet for a while: keep only what a quiet one needs. */
+void secure_rest(struct io *io, struct conn *conn);
+
 /* The descriptor is closed: wipe and free. */
 void secure_free(struct io *io, struct conn *conn);
 
@@ -73,5 +78,5 @@ static inline bool secure_has_work(const struct io *io)
 /* The queue that the kernel sends from. */
 static inline struct outq *conn_wire_queue(struct conn *conn)
 {
-    return conn->flags & CONN_TLS && conn->secure ? &conn->secure->cipher : &conn->out;
+    return conn->flags & CONN_TLS && conn->tls ? secure_queue(conn) : &conn->out;
 }

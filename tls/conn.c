@@ -7,6 +7,7 @@
  */
 #include "tls/conn.h"
 
+#include <openssl/mem.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,33 +21,57 @@ enum phase {
     PHASE_HANDSHAKE = 0, /* .handshake */
     PHASE_COMPACT,       /* .record */
     PHASE_FULL,          /* .handshake, for its SSL object */
-    PHASE_CLOSED,        /* nothing: failed */
+    PHASE_CLOSED,        /* .failure */
 };
 
+/* The IANA numbers of those we allow (tls/context.c), so that two bits name one. */
+static const uint16_t groups[4] = {0, 29 /* X25519 */, 23 /* P-256 */, 24 /* P-384 */};
+
 struct tls_conn {
-    struct tls_engine *engine; /* borrowed */
+    uint64_t room[TLS_ROOM_BYTES / 8]; /* the caller's */
+    struct tls_peer *peer;             /* NULL: no client certificate */
+    uint16_t in_bytes;                 /* of the handshake; these stop at the largest */
+    uint16_t out_bytes;
+    uint16_t cipher;
+    uint16_t version : 1; /* enum tls_version */
+    uint16_t cert : 2;    /* enum tls_cert */
+    uint16_t group : 2;   /* index in groups[] */
+    uint16_t resumed : 1;
+    uint16_t alpn_http : 1;
+    uint16_t phase : 2; /* enum phase */
+    uint16_t read_closed : 1;
+    uint16_t write_closed : 1;
+    uint16_t block_words : 5; /* 8 bytes each: the size of this block */
     union {
-        struct tls_handshake *handshake;
-        struct tls_record *record;
-        const char *fail_text; /* in CLOSED, after a failure */
+        struct tls_handshake *handshake; /* in HANDSHAKE and FULL */
+        struct tls_failure failure;      /* in CLOSED */
+        struct tls_record record;        /* in COMPACT: goes on to the end of the block */
     };
-    struct tls_peer *peer; /* NULL: no client certificate */
-    char *sni;             /* NULL: none */
-    struct tls_info info;
-    uint8_t phase;      /* enum phase */
-    uint8_t fail_kind;  /* enum tls_fail */
-    uint8_t fail_alert; /* told to the peer, unless it was the peer who failed us */
-    bool read_closed : 1;
-    bool write_closed : 1;
 };
-static_assert(sizeof(struct tls_conn) == 56, "what tls/conn.h and the memory page promise");
+static_assert(offsetof(struct tls_conn, record) == 32, "what tls/README.md promises");
+
+/* Room for the keys of any suite: where a connection lives until it is fitted. */
+#define BLOCK_BYTES_MAX                                                                            \
+    (sizeof(struct tls_conn) +                                                                     \
+     2 * (TLS_SECRET_BYTES_MAX + TLS_KEY_BYTES_MAX + (size_t)TLS_NONCE_BYTES))
+static_assert(BLOCK_BYTES_MAX % 8 == 0 && BLOCK_BYTES_MAX / 8 < 32, "block_words has five bits");
+
+static size_t block_bytes(const struct tls_conn *conn)
+{
+    return conn->block_words * (size_t)8;
+}
+
+static size_t block_bytes_for(size_t record_bytes)
+{
+    return (offsetof(struct tls_conn, record) + record_bytes + 7) & ~(size_t)7;
+}
 
 /* -- life -- */
 
 struct tls_conn *tls_conn_create(struct tls_engine *engine, struct tls_context *context,
                                  uint64_t token)
 {
-    struct tls_conn *conn = mem_alloc_zero(engine->mem, MEM_TLS, sizeof(*conn));
+    struct tls_conn *conn = mem_alloc_zero(engine->mem, MEM_TLS, BLOCK_BYTES_MAX);
     if (!conn)
         return NULL;
     struct tls_handshake *handshake = mem_alloc_zero(engine->mem, MEM_TLS, sizeof(*handshake));
@@ -54,75 +79,90 @@ struct tls_conn *tls_conn_create(struct tls_engine *engine, struct tls_context *
         handshake->ssl = tls_context_ssl(context);
     if (!handshake || !handshake->ssl) {
         mem_free(engine->mem, MEM_TLS, handshake, sizeof(*handshake));
-        mem_free(engine->mem, MEM_TLS, conn, sizeof(*conn));
+        mem_free(engine->mem, MEM_TLS, conn, BLOCK_BYTES_MAX);
         return NULL;
     }
     BIO_up_ref(engine->bio);
     SSL_set_bio(handshake->ssl, engine->bio, engine->bio);
+    handshake->engine = engine;
     handshake->context = tls_context_ref(context);
     handshake->token = token;
-    conn->engine = engine;
     conn->handshake = handshake;
     conn->phase = PHASE_HANDSHAKE;
+    conn->block_words = BLOCK_BYTES_MAX / 8;
     tls_engine_settle(engine);
     return conn;
 }
 
-static void drop_handshake(struct tls_conn *conn)
+static void drop_handshake(struct tls_handshake *handshake)
 {
-    struct tls_engine *engine = conn->engine;
-    struct tls_handshake *handshake = conn->handshake;
+    struct tls_engine *engine = handshake->engine;
 
     if (handshake->job)
         tls_sign_abandon(handshake->job);
     SSL_free(handshake->ssl);
     tls_context_unref(handshake->context);
     mem_free(engine->mem, MEM_TLS, handshake, sizeof(*handshake));
-    conn->handshake = NULL;
     tls_engine_settle(engine);
 }
 
-static void drop_record(struct tls_conn *conn)
-{
-    size_t bytes = tls_record_state_bytes(conn->record->version, conn->record->suite);
-
-    tls_record_deinit(conn->record);
-    mem_free(conn->engine->mem, MEM_TLS, conn->record, bytes);
-    conn->record = NULL;
-}
-
-/* Give back all that a dead connection does not need. */
+/* Give back what a dead connection does not need. The block stays as large as it is. */
 static void drop_phase(struct tls_conn *conn)
 {
     switch ((enum phase)conn->phase) {
     case PHASE_HANDSHAKE:
     case PHASE_FULL:
-        drop_handshake(conn);
+        drop_handshake(conn->handshake);
         break;
     case PHASE_COMPACT:
-        drop_record(conn);
+        tls_record_deinit(&conn->record);
         break;
     case PHASE_CLOSED:
         break;
     }
-    conn->phase = PHASE_CLOSED;
 }
 
-static size_t sni_bytes(const struct tls_conn *conn)
-{
-    return conn->sni ? strlen(conn->sni) + 1 : 0;
-}
-
-void tls_conn_destroy(struct tls_conn *conn)
+void tls_conn_destroy(struct tls_engine *engine, struct tls_conn *conn)
 {
     if (!conn)
         return;
-    struct tls_engine *engine = conn->engine;
-
     drop_phase(conn);
     tls_peer_free(engine->mem, conn->peer);
-    mem_free(engine->mem, MEM_TLS, conn->sni, sni_bytes(conn));
-    mem_free(engine->mem, MEM_TLS, conn, sizeof(*conn));
+    mem_free(engine->mem, MEM_TLS, conn, block_bytes(conn));
+}
+
+struct tls_conn *tls_conn_fit(struct tls_engine *engine, struct tls_conn *conn, bool quiet)
+{
+    if (conn->phase != PHASE_COMPACT)
+        return conn;
+    struct tls_record *record = &conn->record;
+    bool rests = record->version == TLS_1_3 &&
+                 (quiet || (record->is_resting && !tls_record_is_restless(record)));
+    size_t wanted_bytes =
+        block_bytes_for(rests ? tls_record_resting_bytes(record->suite)
+                              : tls_record_state_bytes(record->version, record->suite));
+
+    if (quiet && record->is_resting)
+        tls_record_rest(record);
+    if (wanted_bytes == block_bytes(conn))
+        return conn;
+    struct tls_conn *moved = mem_alloc(engine->mem, MEM_TLS, wanted_bytes);
+    if (!moved)
+        return conn;
+    if (rests && !record->is_resting)
+        tls_record_rest(record);
+    memcpy(moved, conn, offsetof(struct tls_conn, record) + tls_record_bytes(record));
+    moved->block_words = (wanted_bytes / 8) & 31;
+    if (!rests && moved->record.is_resting)
+        tls_record_wake(&moved->record);
+    tls_record_deinit(record);
+    mem_free(engine->mem, MEM_TLS, conn, block_bytes(conn));
+    return moved;
+}
+
+void *tls_conn_room(struct tls_conn *conn)
+{
+    return conn->room;
 }
 
 /* -- failing -- */
@@ -130,12 +170,13 @@ void tls_conn_destroy(struct tls_conn *conn)
 static enum tls_status fail(struct tls_conn *conn, const struct tls_failure *failure)
 {
     must(failure->kind != TLS_FAIL_NONE);
-    conn->fail_kind = (uint8_t)failure->kind;
-    conn->fail_alert = failure->alert;
+    /* A fitted block may be smaller than a struct tls_conn, but never than what CLOSED needs. */
+    static_assert(sizeof(struct tls_failure) <= sizeof(struct tls_record), "see above");
     conn->read_closed = true;
     conn->write_closed = true;
     drop_phase(conn);
-    conn->fail_text = failure->text;
+    conn->phase = PHASE_CLOSED;
+    conn->failure = *failure;
     return TLS_FAILED;
 }
 
@@ -149,41 +190,38 @@ static enum tls_status fail_of_ssl(struct tls_conn *conn)
 
 /* -- the hand-over: from an SSL object to what stays -- */
 
+static void count_bytes(uint16_t *sum, size_t bytes)
+{
+    *sum = (uint16_t)min_size(*sum + bytes, UINT16_MAX);
+}
+
 static void copy_info(struct tls_conn *conn)
 {
     const SSL *ssl = conn->handshake->ssl;
+    uint16_t group = SSL_get_curve_id(ssl);
     const uint8_t *alpn;
     unsigned alpn_bytes;
 
-    conn->info.version = SSL_version(ssl) == TLS1_3_VERSION ? TLS_1_3 : TLS_1_2;
-    conn->info.cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
-    conn->info.group = SSL_get_curve_id(ssl);
-    conn->info.resumed = SSL_session_reused(ssl) == 1;
-    conn->info.cert = TLS_CERT_NONE;
-    if (!conn->info.resumed)
-        conn->info.cert = conn->handshake->cert & 0xF;
+    conn->version = SSL_version(ssl) == TLS1_3_VERSION ? TLS_1_3 : TLS_1_2;
+    conn->cipher = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl));
+    conn->resumed = SSL_session_reused(ssl) == 1;
+    conn->cert = conn->resumed ? TLS_CERT_NONE : conn->handshake->cert & 3;
+    for (unsigned i = 0; i < COUNT_OF(groups); i++)
+        if (groups[i] == group)
+            conn->group = i & 3;
     SSL_get0_alpn_selected(ssl, &alpn, &alpn_bytes);
-    conn->info.alpn_http = alpn_bytes > 0;
+    conn->alpn_http = alpn_bytes > 0;
 }
 
-/* The SNI and the client's certificate; false: no memory. */
-static bool copy_names(struct tls_conn *conn)
+/* The client's certificate, if there was one; false: no memory. */
+static bool copy_peer(struct tls_conn *conn)
 {
-    struct mem *mem = conn->engine->mem;
     const SSL *ssl = conn->handshake->ssl;
-    const char *sni = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-
-    if (sni && sni[0]) {
-        size_t bytes = strlen(sni) + 1;
-        conn->sni = mem_alloc(mem, MEM_TLS, bytes);
-        if (!conn->sni)
-            return false;
-        memcpy(conn->sni, sni, bytes);
-    }
     X509 *certificate = SSL_get_peer_certificate(ssl);
+
     if (!certificate)
         return true;
-    conn->peer = tls_peer_read(mem, certificate);
+    conn->peer = tls_peer_read(conn->handshake->engine->mem, certificate);
     X509_free(certificate);
     if (conn->peer)
         conn->peer->verdict = tls_fail_of_verify(SSL_get_verify_result(ssl));
@@ -205,12 +243,13 @@ static enum tls_status hand_over(struct tls_conn *conn)
     static const struct tls_failure no_memory = {TLS_FAIL_NO_MEMORY, TLS_ALERT_INTERNAL_ERROR,
                                                  "no memory for the session"};
     struct tls_handshake *handshake = conn->handshake;
+    struct tls_engine *engine = handshake->engine;
     const struct tls_context_facts *facts = tls_context_facts(handshake->context);
 
     /* TLS 1.3 tickets wait for the first write; a write of nothing sends them now. */
     (void)SSL_write(handshake->ssl, "", 0);
     copy_info(conn);
-    if (!copy_names(conn))
+    if (!copy_peer(conn))
         return fail(conn, &no_memory);
     if (conn->peer && conn->peer->verdict == TLS_FAIL_NONE) {
         /* A resumed session's certificate was verified when the ticket was made. */
@@ -219,18 +258,15 @@ static enum tls_status hand_over(struct tls_conn *conn)
             return refuse_peer(conn, verdict);
         conn->peer->verdict = verdict;
     }
-    conn->info.handshake_out_bytes += (uint32_t)conn->engine->sent_bytes;
-    conn->engine->sent_bytes = 0;
+    count_bytes(&conn->out_bytes, engine->sent_bytes);
+    engine->sent_bytes = 0;
     if (!facts->compact) {
         conn->phase = PHASE_FULL;
         return TLS_OK;
     }
-    struct tls_record *record = tls_handover(conn->engine->mem, handshake->ssl);
-    if (!record)
-        return fail(conn, &no_memory);
-    drop_handshake(conn);
-    conn->record = record;
+    tls_handover(&conn->record, handshake->ssl);
     conn->phase = PHASE_COMPACT;
+    drop_handshake(handshake);
     return TLS_OK;
 }
 
@@ -270,8 +306,8 @@ static enum tls_status drive(struct tls_conn *conn, struct span input, size_t *u
 {
     static const struct tls_failure no_record = {TLS_FAIL_GARBAGE, TLS_ALERT_PROTOCOL_VERSION,
                                                  "the first bytes are no TLS record"};
-    struct tls_engine *engine = conn->engine;
     struct tls_handshake *handshake = conn->handshake;
+    struct tls_engine *engine = handshake->engine;
     enum tls_status status = TLS_OK;
     bool garbage;
 
@@ -279,11 +315,11 @@ static enum tls_status drive(struct tls_conn *conn, struct span input, size_t *u
     tls_engine_enter(engine, handshake, sink, input);
     int result = SSL_do_handshake(handshake->ssl);
     *used_bytes = input.bytes_count - engine->in.bytes_count;
-    conn->info.handshake_in_bytes += (uint32_t)*used_bytes;
+    count_bytes(&conn->in_bytes, *used_bytes);
     if (result == 1) {
         status = hand_over(conn);
     } else {
-        conn->info.handshake_out_bytes += (uint32_t)engine->sent_bytes;
+        count_bytes(&conn->out_bytes, engine->sent_bytes);
         switch (SSL_get_error(handshake->ssl, result)) {
         case SSL_ERROR_WANT_READ:
             if (garbage && engine->in.bytes_count == 0)
@@ -309,7 +345,7 @@ static enum tls_status fail_compact(struct tls_conn *conn, const struct tls_fail
     uint8_t alert[TLS_ALERT_BYTES_MAX];
 
     if (failure->kind != TLS_FAIL_ALERT && !conn->write_closed) {
-        size_t bytes = tls_record_seal_alert(conn->record, alert, failure->alert);
+        size_t bytes = tls_record_seal_alert(&conn->record, alert, failure->alert);
         sink->cipher(sink->context, alert, bytes);
     }
     return fail(conn, failure);
@@ -327,13 +363,13 @@ static enum tls_status feed_compact(struct tls_conn *conn, uint8_t *bytes, size_
         struct span rest = span_of(bytes + at, bytes_count - at);
 
         *used_bytes = at;
-        if (!tls_record_measure(conn->record, rest, &record_bytes, &failure))
+        if (!tls_record_measure(&conn->record, rest, &record_bytes, &failure))
             return fail_compact(conn, &failure, sink);
         if (record_bytes == 0 || record_bytes > rest.bytes_count)
             return TLS_OK;
 
         enum tls_opened opened =
-            tls_record_open(conn->record, bytes + at, record_bytes, &data, &failure);
+            tls_record_open(&conn->record, bytes + at, record_bytes, &data, &failure);
         at += record_bytes;
         *used_bytes = at;
         switch (opened) {
@@ -359,7 +395,7 @@ static enum tls_status feed_full_record(struct tls_conn *conn, uint8_t *bytes, s
                                         const struct tls_sink *sink, bool *stop)
 {
     SSL *ssl = conn->handshake->ssl;
-    struct tls_engine *engine = conn->engine;
+    struct tls_engine *engine = conn->handshake->engine;
     enum tls_status status = TLS_OK;
 
     tls_engine_enter(engine, conn->handshake, sink, span_of(bytes, record_bytes));
@@ -461,10 +497,10 @@ static size_t overhead_bytes(const struct tls_conn *conn)
     enum tls_suite suite;
 
     if (conn->phase == PHASE_COMPACT)
-        return tls_record_prefix_bytes(conn->record) + tls_record_suffix_bytes(conn->record);
-    if (conn->info.version == TLS_1_3)
+        return tls_record_prefix_bytes(&conn->record) + tls_record_suffix_bytes(&conn->record);
+    if (conn->version == TLS_1_3)
         return TLS_HEADER_BYTES + 1 + TLS_TAG_BYTES;
-    must(tls_suite_of_cipher(conn->info.cipher, &suite));
+    must(tls_suite_of_cipher(conn->cipher, &suite));
     return TLS_HEADER_BYTES + TLS_TAG_BYTES +
            (suite == TLS_SUITE_CHACHA20 ? 0 : TLS_EXPLICIT_NONCE);
 }
@@ -525,7 +561,7 @@ static void reader_copy(struct reader *reader, uint8_t *out, size_t bytes)
 static size_t seal_full(struct tls_conn *conn, struct reader *reader, size_t plain_bytes,
                         uint8_t *out, size_t room)
 {
-    struct tls_engine *engine = conn->engine;
+    struct tls_engine *engine = conn->handshake->engine;
     /* The plaintext waits at the end of the room, whence SSL_write reads it before it writes. */
     uint8_t *plain = out + room - plain_bytes;
 
@@ -552,7 +588,7 @@ size_t tls_conn_seal(struct tls_conn *conn, const struct iovec *plain, size_t pl
     must(!conn->write_closed);
     *taken_bytes = 0;
     for (;;) {
-        bool update = conn->phase == PHASE_FULL || tls_record_update_due(conn->record);
+        bool update = conn->phase == PHASE_FULL || tls_record_update_due(&conn->record);
         size_t extra = overhead + (update ? TLS_KEY_UPDATE_BYTES : 0);
         if (room - written <= extra)
             return written;
@@ -564,9 +600,9 @@ size_t tls_conn_seal(struct tls_conn *conn, const struct iovec *plain, size_t pl
             written += seal_full(conn, &reader, bytes, out + written, room - written);
         } else {
             if (update)
-                written += tls_record_seal_update(conn->record, out + written);
-            reader_copy(&reader, out + written + tls_record_prefix_bytes(conn->record), bytes);
-            written += tls_record_seal(conn->record, out + written, bytes, TLS_CONTENT_DATA);
+                written += tls_record_seal_update(&conn->record, out + written);
+            reader_copy(&reader, out + written + tls_record_prefix_bytes(&conn->record), bytes);
+            written += tls_record_seal(&conn->record, out + written, bytes, TLS_CONTENT_DATA);
         }
         *taken_bytes += bytes;
     }
@@ -580,13 +616,15 @@ void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink)
         return;
     conn->write_closed = true;
     if (conn->phase == PHASE_COMPACT) {
-        size_t bytes = tls_record_seal_alert(conn->record, alert, TLS_ALERT_CLOSE_NOTIFY);
+        size_t bytes = tls_record_seal_alert(&conn->record, alert, TLS_ALERT_CLOSE_NOTIFY);
         sink->cipher(sink->context, alert, bytes);
         return;
     }
-    tls_engine_enter(conn->engine, conn->handshake, sink, span_of(NULL, 0));
-    (void)SSL_shutdown(conn->handshake->ssl); /* 0: ours is out, the peer's has not come */
-    tls_engine_leave(conn->engine);
+    struct tls_handshake *handshake = conn->handshake;
+
+    tls_engine_enter(handshake->engine, handshake, sink, span_of(NULL, 0));
+    (void)SSL_shutdown(handshake->ssl); /* 0: ours is out, the peer's has not come */
+    tls_engine_leave(handshake->engine);
 }
 
 /* -- questions -- */
@@ -599,22 +637,24 @@ bool tls_conn_is_established(const struct tls_conn *conn)
 struct tls_failure tls_conn_failure(const struct tls_conn *conn)
 {
     must(conn->phase == PHASE_CLOSED);
-    return (struct tls_failure){conn->fail_kind, conn->fail_alert, conn->fail_text};
+    return conn->failure;
 }
 
-const struct tls_info *tls_conn_info(const struct tls_conn *conn)
+struct tls_info tls_conn_info(const struct tls_conn *conn)
 {
-    return &conn->info;
+    return (struct tls_info){.handshake_in_bytes = conn->in_bytes,
+                             .handshake_out_bytes = conn->out_bytes,
+                             .cipher = conn->cipher,
+                             .group = groups[conn->group],
+                             .version = (enum tls_version)conn->version,
+                             .cert = (enum tls_cert)conn->cert,
+                             .resumed = conn->resumed,
+                             .alpn_http = conn->alpn_http};
 }
 
 const struct tls_peer *tls_conn_peer(const struct tls_conn *conn)
 {
     return conn->peer;
-}
-
-const char *tls_conn_sni(const struct tls_conn *conn)
-{
-    return conn->sni ? conn->sni : "";
 }
 
 const char *tls_version_name(enum tls_version version)
@@ -631,15 +671,11 @@ const char *tls_cipher_name(uint16_t cipher)
 
 size_t tls_conn_bytes(const struct tls_conn *conn)
 {
-    size_t bytes = mem_cost(sizeof(*conn));
+    size_t bytes = mem_cost(block_bytes(conn));
 
-    if (conn->phase == PHASE_COMPACT)
-        bytes += mem_cost(tls_record_state_bytes(conn->record->version, conn->record->suite));
     if (conn->phase == PHASE_HANDSHAKE || conn->phase == PHASE_FULL)
         bytes += mem_cost(sizeof(*conn->handshake));
     if (conn->peer)
         bytes += mem_cost(tls_peer_bytes(conn->peer));
-    if (conn->sni)
-        bytes += mem_cost(sni_bytes(conn));
     return bytes;
 }

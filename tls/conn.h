@@ -11,7 +11,8 @@
  *
  * A connection is made when the first bytes have come, never at accept: a port scan costs nothing.
  * It holds no buffer: a record not yet whole stays with the caller, who may ask how big it will
- * be (tls_conn_wants). Idle it is 56 bytes and, in COMPACT with AES-128-GCM, 148 more.
+ * be (tls_conn_wants). In COMPACT it is one block, which tls_conn_fit makes as small as it can be:
+ * 176 bytes with AES-128-GCM, and 120 when it is quiet.
  *
  * Everything is allocated in the engine's account as MEM_TLS, BoringSSL's own bytes included.
  *
@@ -49,15 +50,19 @@ struct tls_sink {
 
 /* What is worth knowing of a session; constant once established. */
 struct tls_info {
-    uint32_t handshake_in_bytes;  /* on the wire, record headers included */
-    uint32_t handshake_out_bytes; /* tickets included */
+    uint32_t
+        handshake_in_bytes; /* on the wire, record headers included; at most 65535 are counted */
+    uint32_t handshake_out_bytes; /* the same, tickets included */
     uint16_t cipher;              /* IANA number */
     uint16_t group;               /* IANA number of the key exchange; 0: none (TLS 1.2, resumed) */
-    enum tls_version version : 4;
-    enum tls_cert cert : 4; /* what was served; NONE when resumed */
-    bool resumed : 1;
-    bool alpn_http : 1; /* http/1.1 was agreed on */
+    enum tls_version version;
+    enum tls_cert cert; /* what was served; NONE when resumed */
+    bool resumed;
+    bool alpn_http; /* http/1.1 was agreed on */
 };
+
+/* Bytes of the caller's in each connection: zeroed at first, and moved along with it. */
+#define TLS_ROOM_BYTES 16u
 
 /* -- the engine: one for each I/O actor -- */
 
@@ -81,7 +86,20 @@ MUST_CHECK struct tls_conn *tls_conn_create(struct tls_engine *engine, struct tl
                                             uint64_t token);
 
 /* Wipes and frees, in any phase, without a word to the peer. NULL is fine. */
-void tls_conn_destroy(struct tls_conn *conn);
+void tls_conn_destroy(struct tls_engine *engine, struct tls_conn *conn);
+
+/**
+ * Move into as small a block as will do. Between calls, at any time; after each is a good one.
+ *
+ * @quiet:  nothing is likely to come or go for a while: keep only what cannot be derived again. One
+ *          that turns out to be busy after all gets its keys back by a later call.
+ * Returns: where the connection is now; the old place is wiped. No memory: where it was.
+ */
+MUST_CHECK struct tls_conn *tls_conn_fit(struct tls_engine *engine, struct tls_conn *conn,
+                                         bool quiet);
+
+/* The caller's TLS_ROOM_BYTES, as aligned as a pointer. */
+void *tls_conn_room(struct tls_conn *conn);
 
 /* -- receiving -- */
 
@@ -136,9 +154,8 @@ void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink);
 
 bool tls_conn_is_established(const struct tls_conn *conn);
 struct tls_failure tls_conn_failure(const struct tls_conn *conn); /* after TLS_FAILED */
-const struct tls_info *tls_conn_info(const struct tls_conn *conn);
+struct tls_info tls_conn_info(const struct tls_conn *conn);
 const struct tls_peer *tls_conn_peer(const struct tls_conn *conn); /* NULL: no certificate */
-const char *tls_conn_sni(const struct tls_conn *conn);             /* "" : none */
 
 /* "TLSv1.3", "TLS_AES_128_GCM_SHA256". Constant. */
 const char *tls_version_name(enum tls_version version);

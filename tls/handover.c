@@ -57,7 +57,7 @@ static void start_1_2(const SSL *ssl, struct tls_record_start *start, uint8_t *b
     start->write_iv = block + 2 * key_bytes + iv_bytes;
 }
 
-struct tls_record *tls_handover(struct mem *mem, const SSL *ssl)
+void tls_handover(struct tls_record *record, const SSL *ssl)
 {
     struct boring_span read;
     struct boring_span write;
@@ -71,10 +71,6 @@ struct tls_record *tls_handover(struct mem *mem, const SSL *ssl)
     bool known =
         tls_suite_of_cipher(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(ssl)), &start.suite);
     must(known); /* tls/context.c allows no other */
-    struct tls_record *record =
-        mem_alloc(mem, MEM_TLS, tls_record_state_bytes(start.version, start.suite));
-    if (!record)
-        return NULL;
     if (start.version == TLS_1_3) {
         bool got = get_traffic_secrets(ssl, &read, &write);
         must(got && read.bytes_count == tls_secret_bytes(start.suite));
@@ -85,5 +81,4 @@ struct tls_record *tls_handover(struct mem *mem, const SSL *ssl)
     }
     tls_record_init(record, &start);
     OPENSSL_cleanse(block, sizeof(block));
-    return record;
 }

@@ -8,17 +8,11 @@
 
 #include <openssl/ssl.h>
 
-#include "core/mem.h"
 #include "tls/record.h"
 
 /* The AEAD of a cipher suite, by its IANA number. False: none of those we allow. */
 MUST_CHECK bool tls_suite_of_cipher(uint16_t cipher, enum tls_suite *suite);
 
-/**
- * Make the record layer that goes on where @ssl stands.
- *
- * Gives:   memory of MEM_TLS, tls_record_state_bytes() large. @ssl is left as it is; it must not
- *          seal or open anything any more.
- * Returns: NULL when the memory limit is reached.
- */
-MUST_CHECK struct tls_record *tls_handover(struct mem *mem, const SSL *ssl);
+/* Fill in the record layer that goes on where @ssl stands, in memory of tls_record_state_bytes().
+ * @ssl is left as it is; it must not seal or open anything any more. */
+void tls_handover(struct tls_record *record, const SSL *ssl);

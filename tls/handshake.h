@@ -16,6 +16,7 @@
 struct tls_sign_job;
 
 struct tls_handshake {
+    struct tls_engine *engine;   /* borrowed */
     SSL *ssl;                    /* owned until the hand-over */
     struct tls_context *context; /* shared */
     struct tls_sign_job *job;    /* owned while a signature is being made */

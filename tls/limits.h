@@ -22,6 +22,10 @@
 #define TLS_SECRET_BYTES_MAX 48u /* SHA-384 */
 #define TLS_KEY_BYTES_MAX    32u
 
+/* A resting connection is woken when it has derived its keys so often: more than a keep-alive and
+ * a message each minute bring until it rests anew. */
+#define TLS_DERIVED_MAX 32u
+
 /* -- what a peer may do between two records with data (the same as BoringSSL's own) -- */
 #define TLS_KEY_UPDATES_MAX 32u
 #define TLS_EMPTIES_MAX     32u

@@ -3,10 +3,10 @@
  *
  * Thread: the owner of the connection; no state outside struct tls_record.
  *
- * The layout of record->keys, for each direction (read first, then write):
+ * The layout of record->keys, read before write in each pair:
  *
- *      TLS 1.3   secret (hash) | key | iv (12)
- *      TLS 1.2                   key | iv (4 for GCM, 12 for ChaCha20)
+ *      TLS 1.3   secret, secret (hash) | key, iv (12), key, iv <- not there when resting
+ *      TLS 1.2                           key, iv (4 for GCM, 12 for ChaCha20), key, iv
  */
 #include "tls/record.h"
 
@@ -46,6 +46,12 @@ struct half {
     uint8_t *iv;
 };
 
+/* Where they are derived while the record rests. */
+struct scratch {
+    uint8_t key[TLS_KEY_BYTES_MAX];
+    uint8_t iv[TLS_NONCE_BYTES];
+};
+
 size_t tls_secret_bytes(enum tls_suite suite)
 {
     must(suite < TLS_SUITE_COUNT);
@@ -64,31 +70,45 @@ size_t tls_iv_bytes(enum tls_version version, enum tls_suite suite)
     return version == TLS_1_2 && suites[suite].explicit_nonce ? GCM_SALT_BYTES : TLS_NONCE_BYTES;
 }
 
-static size_t half_bytes(enum tls_version version, enum tls_suite suite)
+static size_t secrets_bytes(enum tls_version version, enum tls_suite suite)
 {
-    size_t secret_bytes = version == TLS_1_3 ? tls_secret_bytes(suite) : 0;
+    return version == TLS_1_3 ? 2 * tls_secret_bytes(suite) : 0;
+}
 
-    return secret_bytes + tls_key_bytes(suite) + tls_iv_bytes(version, suite);
+static size_t key_and_iv_bytes(enum tls_version version, enum tls_suite suite)
+{
+    return tls_key_bytes(suite) + tls_iv_bytes(version, suite);
+}
+
+size_t tls_record_resting_bytes(enum tls_suite suite)
+{
+    return offsetof(struct tls_record, keys) + secrets_bytes(TLS_1_3, suite);
 }
 
 size_t tls_record_state_bytes(enum tls_version version, enum tls_suite suite)
 {
-    return offsetof(struct tls_record, keys) + 2 * half_bytes(version, suite);
+    return offsetof(struct tls_record, keys) + secrets_bytes(version, suite) +
+           2 * key_and_iv_bytes(version, suite);
 }
 
+size_t tls_record_bytes(const struct tls_record *record)
+{
+    return record->is_resting ? tls_record_resting_bytes(record->suite)
+                              : tls_record_state_bytes(record->version, record->suite);
+}
+
+/* Of a resting record: the secret alone. */
 static struct half half_of(struct tls_record *record, enum direction direction)
 {
-    uint8_t *at = record->keys;
     struct half half = {NULL, NULL, NULL};
 
-    if (direction == DIRECTION_WRITE)
-        at += half_bytes(record->version, record->suite);
-    if (record->version == TLS_1_3) {
-        half.secret = at;
-        at += tls_secret_bytes(record->suite);
-    }
-    half.key = at;
-    half.iv = at + tls_key_bytes(record->suite);
+    if (record->version == TLS_1_3)
+        half.secret = record->keys + (size_t)direction * tls_secret_bytes(record->suite);
+    if (record->is_resting)
+        return half;
+    half.key = record->keys + secrets_bytes(record->version, record->suite) +
+               (size_t)direction * key_and_iv_bytes(record->version, record->suite);
+    half.iv = half.key + tls_key_bytes(record->suite);
     return half;
 }
 
@@ -117,6 +137,28 @@ static void half_derive(const struct tls_record *record, struct half half)
     expand_label(hash, half.secret, "iv", half.iv, TLS_NONCE_BYTES);
 }
 
+/* The same with key and IV in any case, if need be derived into @scratch. */
+static struct half half_to_use(struct tls_record *record, enum direction direction,
+                               struct scratch *scratch)
+{
+    struct half half = half_of(record, direction);
+
+    if (!record->is_resting)
+        return half;
+    half.key = scratch->key;
+    half.iv = scratch->iv;
+    half_derive(record, half);
+    if (record->derived_count < UINT8_MAX)
+        record->derived_count++;
+    return half;
+}
+
+static void half_done(const struct tls_record *record, struct scratch *scratch)
+{
+    if (record->is_resting)
+        OPENSSL_cleanse(scratch, sizeof(*scratch));
+}
+
 /* The next generation of one direction's keys (RFC 8446 §7.2). */
 static void half_advance(struct tls_record *record, enum direction direction)
 {
@@ -128,7 +170,8 @@ static void half_advance(struct tls_record *record, enum direction direction)
     expand_label(hash, half.secret, "traffic upd", next, tls_secret_bytes(record->suite));
     memcpy(half.secret, next, tls_secret_bytes(record->suite));
     OPENSSL_cleanse(next, sizeof(next));
-    half_derive(record, half);
+    if (!record->is_resting)
+        half_derive(record, half);
 }
 
 void tls_record_init(struct tls_record *record, const struct tls_record_start *start)
@@ -157,7 +200,30 @@ void tls_record_init(struct tls_record *record, const struct tls_record_start *s
 
 void tls_record_deinit(struct tls_record *record)
 {
-    OPENSSL_cleanse(record, tls_record_state_bytes(record->version, record->suite));
+    OPENSSL_cleanse(record, tls_record_bytes(record));
+}
+
+void tls_record_rest(struct tls_record *record)
+{
+    size_t resting_bytes = tls_record_resting_bytes(record->suite);
+
+    must(record->version == TLS_1_3);
+    OPENSSL_cleanse((uint8_t *)record + resting_bytes, tls_record_bytes(record) - resting_bytes);
+    record->is_resting = true;
+    record->derived_count = 0;
+}
+
+void tls_record_wake(struct tls_record *record)
+{
+    must(record->is_resting);
+    record->is_resting = false;
+    half_derive(record, half_of(record, DIRECTION_READ));
+    half_derive(record, half_of(record, DIRECTION_WRITE));
+}
+
+bool tls_record_is_restless(const struct tls_record *record)
+{
+    return record->is_resting && record->derived_count >= TLS_DERIVED_MAX;
 }
 
 /* -- what both directions share -- */
@@ -254,7 +320,7 @@ static bool decrypt(struct tls_record *record, uint8_t *bytes, size_t bytes_coun
                     size_t *plain_bytes)
 {
     const EVP_AEAD *aead = suites[record->suite].aead();
-    struct half half = half_of(record, DIRECTION_READ);
+    struct scratch scratch;
     size_t explicit_bytes = has_explicit_nonce(record) ? TLS_EXPLICIT_NONCE : 0;
     uint8_t *body = bytes + TLS_HEADER_BYTES + explicit_bytes;
     uint8_t nonce[TLS_NONCE_BYTES];
@@ -264,6 +330,7 @@ static bool decrypt(struct tls_record *record, uint8_t *bytes, size_t bytes_coun
     if (bytes_count < TLS_HEADER_BYTES + explicit_bytes + TLS_TAG_BYTES)
         return false;
     size_t body_bytes = bytes_count - TLS_HEADER_BYTES - explicit_bytes;
+    struct half half = half_to_use(record, DIRECTION_READ, &scratch);
     nonce_make(record, half, record->read_sequence,
                explicit_bytes > 0 ? bytes + TLS_HEADER_BYTES : NULL, nonce);
     size_t aad_bytes =
@@ -276,6 +343,7 @@ static bool decrypt(struct tls_record *record, uint8_t *bytes, size_t bytes_coun
                                    body, body_bytes, aad, aad_bytes);
     EVP_AEAD_CTX_cleanup(&aead_ctx);
     OPENSSL_cleanse(&aead_ctx, sizeof(aead_ctx));
+    half_done(record, &scratch);
     *plain = body;
     return opened == 1;
 }
@@ -301,11 +369,10 @@ static enum tls_opened open_alert(struct tls_record *record, struct span content
     return TLS_OPENED_NOTHING;
 }
 
-/* A whole KeyUpdate stands in record->partial (RFC 8446 §4.6.3). */
-static enum tls_opened open_key_update(struct tls_record *record, struct tls_failure *failure)
+/* A whole KeyUpdate has come (RFC 8446 §4.6.3). */
+static enum tls_opened open_key_update(struct tls_record *record, uint8_t request,
+                                       struct tls_failure *failure)
 {
-    uint8_t request = record->partial[MESSAGE_HEADER];
-
     if (request > 1)
         return fail(record, failure, TLS_FAIL_UNEXPECTED, TLS_ALERT_ILLEGAL_PARAMETER,
                     "a KeyUpdate with a value other than 0 or 1");
@@ -346,11 +413,11 @@ static enum tls_opened open_handshake(struct tls_record *record, struct span con
         if (at < MESSAGE_HEADER && content.data[i] != expected[at])
             return fail(record, failure, TLS_FAIL_UNEXPECTED, TLS_ALERT_DECODE_ERROR,
                         "a KeyUpdate of the wrong length");
-        record->partial[record->partial_count++] = content.data[i];
+        record->partial_count++;
     }
     if (record->partial_count < KEY_UPDATE_LENGTH)
         return TLS_OPENED_NOTHING; /* cut across records, which §5.1 allows */
-    return open_key_update(record, failure);
+    return open_key_update(record, content.data[content.bytes_count - 1], failure);
 }
 
 static enum tls_opened open_data(struct tls_record *record, struct span content, struct span *data,
@@ -439,7 +506,8 @@ size_t tls_record_seal(struct tls_record *record, uint8_t *out, size_t plain_byt
                        enum tls_content content)
 {
     const EVP_AEAD *aead = suites[record->suite].aead();
-    struct half half = half_of(record, DIRECTION_WRITE);
+    struct scratch scratch;
+    struct half half = half_to_use(record, DIRECTION_WRITE, &scratch);
     size_t prefix_bytes = tls_record_prefix_bytes(record);
     uint8_t *body = out + prefix_bytes;
     size_t body_bytes = plain_bytes;
@@ -477,6 +545,7 @@ size_t tls_record_seal(struct tls_record *record, uint8_t *out, size_t plain_byt
     must(sealed_bytes == body_bytes + TLS_TAG_BYTES);
     EVP_AEAD_CTX_cleanup(&aead_ctx);
     OPENSSL_cleanse(&aead_ctx, sizeof(aead_ctx));
+    half_done(record, &scratch);
     record->write_sequence++;
     return record_bytes;
 }

@@ -2,6 +2,9 @@
  * tls/record.h — a TLS connection after its handshake, as nothing but keys and counters.
  *
  *      SSL object (2.6 kB) --handshake done--> struct tls_record (144 bytes for AES-128-GCM)
+ *                                                 |  ^
+ *                                          rest   v  |  wake
+ *                                              TLS 1.3, resting: 88 bytes, secrets only
  *
  * The record layer of TLS 1.3 (RFC 8446 §5) and of TLS 1.2 with GCM or ChaCha20 (RFC 5246 §6,
  * RFC 5288, RFC 7905), for the server's side. Pure: bytes in, bytes out, in the caller's
@@ -16,7 +19,9 @@
  *
  * The AEAD's key schedule is built anew for each record, on the stack: 0.09 us for AES-GCM,
  * 0.006 us for ChaCha20, beside 0.08 us for sealing 64 bytes. Keeping it would cost 600 bytes for
- * each direction, four times what all the rest of a connection takes.
+ * each direction, four times what all the rest of a connection takes. A resting record derives key
+ * and IV from its secret as well, for each record anew (2 us, and nothing can fail): a quiet
+ * connection need not keep what a busy one saves time with.
  *
  * Thread: whoever owns the connection. Two records share nothing.
  */
@@ -70,12 +75,13 @@ struct tls_record {
     bool read_closed : 1;      /* nothing may be opened any more */
     bool write_closed : 1;     /* nothing may be sealed any more */
     bool answer_due : 1;       /* the peer asked for our KeyUpdate */
+    bool is_resting : 1;       /* keys and IVs are not there: derived when needed */
     uint8_t key_updates_count; /* these three: since the last record with data */
     uint8_t empties_count;
     uint8_t warnings_count;
     uint8_t partial_count; /* bytes of a KeyUpdate that was cut across records */
-    uint8_t partial[5];
-    uint8_t keys[]; /* secrets, keys and IVs: cleansed by tls_record_deinit */
+    uint8_t derived_count; /* records since it began to rest; stops at the largest */
+    uint8_t keys[];        /* secrets, keys and IVs: cleansed by tls_record_deinit */
 };
 
 /* What a handshake leaves behind. In TLS 1.3 the two secrets, in 1.2 the keys and IVs. */
@@ -104,14 +110,27 @@ size_t tls_secret_bytes(enum tls_suite suite); /* also that of its hash */
 size_t tls_key_bytes(enum tls_suite suite);
 size_t tls_iv_bytes(enum tls_version version, enum tls_suite suite);
 
-/* The size to allocate for a struct tls_record of this kind. */
+/* The size to allocate for a struct tls_record of this kind; resting, which TLS 1.3 alone can; and
+ * of one that is there. */
 size_t tls_record_state_bytes(enum tls_version version, enum tls_suite suite);
+size_t tls_record_resting_bytes(enum tls_suite suite);
+size_t tls_record_bytes(const struct tls_record *record);
 
 /* Copies what @start points to; the caller cleanses its own. */
 void tls_record_init(struct tls_record *record, const struct tls_record_start *start);
 
 /* Wipes the keys. The memory stays the caller's. */
 void tls_record_deinit(struct tls_record *record);
+
+/* Wipe what can be derived again; the memory beyond tls_record_resting_bytes is free. Of one that
+ * rests: begin to count anew. TLS 1.3 only. */
+void tls_record_rest(struct tls_record *record);
+
+/* Derive it, into memory of tls_record_state_bytes again. */
+void tls_record_wake(struct tls_record *record);
+
+/* Has it opened and sealed so much while resting that it should be woken? */
+bool tls_record_is_restless(const struct tls_record *record);
 
 /**
  * Look at the front of @input: how long is the record there?

@@ -100,7 +100,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count)
     }
     if (status == TLS_FAILED)
         must(tls_conn_failure(conn).kind != TLS_FAIL_NONE && tls_conn_failure(conn).text);
-    tls_conn_destroy(conn);
+    tls_conn_destroy(engine, conn);
     tls_engine_destroy(engine);
     return 0;
 }

@@ -126,7 +126,7 @@ static void visit_begin(void)
 static void visit_end(void)
 {
     wire.layer->end(wire.client);
-    tls_conn_destroy(wire.server);
+    tls_conn_destroy(wire.engine, wire.server);
     wire.to_server.bytes_count = 0;
     wire.to_client.bytes_count = 0;
     wire.server_heard.bytes_count = 0;
@@ -149,11 +149,11 @@ static void close_wire(void)
 /* What both ends counted of the handshake that just ended. */
 static void check_counts(const struct secure_handshakes *handshakes)
 {
-    const struct tls_info *info = tls_conn_info(wire.server);
+    const struct tls_info info = tls_conn_info(wire.server);
 
     CHECK_EQUAL(handshakes->count, 1);
-    CHECK_EQUAL(handshakes->in_bytes, info->handshake_out_bytes);
-    CHECK_EQUAL(handshakes->out_bytes, info->handshake_in_bytes);
+    CHECK_EQUAL(handshakes->in_bytes, info.handshake_out_bytes);
+    CHECK_EQUAL(handshakes->out_bytes, info.handshake_in_bytes);
 }
 
 static void a_certificate_of_another_ca_is_not_trusted(void)
@@ -267,8 +267,8 @@ static void handshakes_are_counted_as_the_server_counts_them(void)
         server_says("b", 1);
         server_says("c", 1);
         check_counts(&wire.tally.full);
-        CHECK_EQUAL(tls_conn_info(wire.server)->version, i / 2 == 0 ? TLS_1_2 : TLS_1_3);
-        CHECK_EQUAL(tls_conn_info(wire.server)->cert, i % 2 == 0 ? TLS_CERT_ECC : TLS_CERT_RSA);
+        CHECK_EQUAL(tls_conn_info(wire.server).version, i / 2 == 0 ? TLS_1_2 : TLS_1_3);
+        CHECK_EQUAL(tls_conn_info(wire.server).cert, i % 2 == 0 ? TLS_CERT_ECC : TLS_CERT_RSA);
         visit_end();
         close_wire();
     }
@@ -288,7 +288,7 @@ static void whoever_resumes_comes_back_with_a_ticket(void)
             visit_begin();
             wire.tally.resumed = (struct secure_handshakes){0};
             server_says("b", 1);
-            CHECK_EQUAL(tls_conn_info(wire.server)->resumed, visit > 0);
+            CHECK_EQUAL(tls_conn_info(wire.server).resumed, visit > 0);
             if (visit > 0)
                 check_counts(&wire.tally.resumed);
             visit_end();

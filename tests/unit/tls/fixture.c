@@ -158,8 +158,14 @@ void duplex_open(struct duplex *wire, struct tls_context *context, SSL_CTX *clie
 void duplex_close(struct duplex *wire)
 {
     SSL_free(wire->client);
-    tls_conn_destroy(wire->conn);
+    tls_conn_destroy(wire->engine, wire->conn);
     tls_engine_destroy(wire->engine);
+}
+
+/* Between calls a connection may move and rest at any time. */
+static void duplex_fit(struct duplex *wire)
+{
+    wire->conn = tls_conn_fit(wire->engine, wire->conn, wire->fit_count++ % 3 == 1);
 }
 
 void duplex_pump(struct duplex *wire)
@@ -186,6 +192,7 @@ void duplex_pump(struct duplex *wire)
                 break;
             give++;
         }
+        duplex_fit(wire);
         memmove(wire->to_server, wire->to_server + used, wire->to_server_bytes - used);
         wire->to_server_bytes -= used;
         if (used == 0)
@@ -245,6 +252,7 @@ void duplex_check_server_says(struct duplex *wire, const void *bytes, size_t byt
             at += record_bytes;
         }
     }
+    duplex_fit(wire);
     duplex_to_client(wire, out, written);
     while (read < bytes_count) {
         int got = SSL_read(wire->client, back + read, (int)(bytes_count + 1 - read));

@@ -40,6 +40,7 @@ struct duplex {
     size_t to_server_bytes;
     uint8_t said[FIXTURE_ROOM]; /* plaintext that arrived at the server */
     size_t said_bytes;
+    unsigned fit_count;    /* how often tls_conn_fit was called */
     size_t feed_bytes_max; /* bytes given to tls_conn_feed at a time; 0: all there are */
     enum tls_status status;
     size_t plain_calls_max; /* on_plain says "stop" at this call; 0: never */

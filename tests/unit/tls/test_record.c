@@ -375,7 +375,7 @@ static void say_too_much(size_t inner_bytes)
     uint8_t nonce[TLS_NONCE_BYTES];
     size_t sealed;
     /* In TLS 1.3, AES-128-GCM: secret 32 | key 16 | iv 12, the writing half behind the other. */
-    const uint8_t *key = peer->keys + 60 + 32;
+    const uint8_t *key = peer->keys + 2 * 32 + 16 + 12;
 
     memcpy(nonce, key + 16, TLS_NONCE_BYTES);
     for (unsigned i = 0; i < 8; i++)
@@ -594,10 +594,90 @@ static void data_of_every_size_goes_both_ways(void)
     }
 }
 
-static void a_connection_of_the_usual_kind_takes_at_most_148_bytes(void)
+/* -- resting -- */
+
+static void a_resting_record_speaks_and_hears_as_before(void)
 {
-    CHECK(tls_record_state_bytes(TLS_1_3, TLS_SUITE_AES_128_GCM) <= 148);
-    CHECK(tls_record_state_bytes(TLS_1_2, TLS_SUITE_AES_128_GCM) <= 72);
+    static const char text[] = "good night";
+
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        if (kinds[k].version != TLS_1_3)
+            continue;
+        begin(kinds[k].version, kinds[k].suite);
+        for (int round = 0; round < 6; round++) {
+            if (round == 1 || round == 4)
+                tls_record_rest(ours);
+            if (round == 3)
+                tls_record_wake(ours);
+            CHECK_EQUAL(hear(text, sizeof(text), TLS_CONTENT_DATA), TLS_OPENED_DATA);
+            CHECK(memcmp(data.data, text, sizeof(text)) == 0);
+            say(ours, text, sizeof(text), TLS_CONTENT_DATA);
+            CHECK_EQUAL(open_at(peer), TLS_OPENED_DATA);
+            CHECK(memcmp(data.data, text, sizeof(text)) == 0);
+        }
+    }
+}
+
+static void the_keys_change_while_it_rests(void)
+{
+    for (int waking = 0; waking < 2; waking++) {
+        begin_1_3();
+        tls_record_rest(ours);
+        say(peer, key_update_ask, sizeof(key_update_ask), TLS_CONTENT_HANDSHAKE);
+        CHECK_EQUAL(open_at(ours), TLS_OPENED_NOTHING);
+        /* The peer turns its own key, as it does when it seals an update. */
+        uint8_t unsent[TLS_KEY_UPDATE_BYTES];
+        (void)tls_record_seal_update(peer, unsent);
+        CHECK(tls_record_update_due(ours));
+        wire_bytes = tls_record_seal_update(ours, wire);
+        CHECK_EQUAL(open_at(peer), TLS_OPENED_NOTHING);
+        if (waking)
+            tls_record_wake(ours);
+        CHECK_EQUAL(hear("new", 3, TLS_CONTENT_DATA), TLS_OPENED_DATA);
+        say(ours, "new", 3, TLS_CONTENT_DATA);
+        CHECK_EQUAL(open_at(peer), TLS_OPENED_DATA);
+    }
+}
+
+static void what_can_be_derived_is_gone_while_it_rests(void)
+{
+    for (size_t k = 0; k < COUNT_OF(kinds); k++) {
+        size_t bytes = tls_record_state_bytes(kinds[k].version, kinds[k].suite);
+
+        if (kinds[k].version != TLS_1_3)
+            continue;
+        begin(kinds[k].version, kinds[k].suite);
+        CHECK_EQUAL(tls_record_bytes(ours), bytes);
+        tls_record_rest(ours);
+        CHECK_EQUAL(tls_record_bytes(ours), tls_record_resting_bytes(kinds[k].suite));
+        for (size_t i = tls_record_bytes(ours); i < bytes; i++)
+            CHECK_EQUAL(((const uint8_t *)ours)[i], 0);
+    }
+}
+
+static void who_is_busy_does_not_rest_for_long(void)
+{
+    begin_1_3();
+    CHECK(!tls_record_is_restless(ours));
+    tls_record_rest(ours);
+    for (unsigned i = 0; i < TLS_DERIVED_MAX; i++) {
+        CHECK(!tls_record_is_restless(ours));
+        CHECK_EQUAL(hear("again", 5, TLS_CONTENT_DATA), TLS_OPENED_DATA);
+    }
+    CHECK(tls_record_is_restless(ours));
+    for (unsigned i = 0; i < 300; i++) /* the count does not begin anew */
+        CHECK_EQUAL(hear("again", 5, TLS_CONTENT_DATA), TLS_OPENED_DATA);
+    CHECK(tls_record_is_restless(ours));
+    tls_record_wake(ours);
+    CHECK(!tls_record_is_restless(ours));
+}
+
+static void a_connection_of_the_usual_kind_takes_at_most_144_bytes(void)
+{
+    CHECK(tls_record_state_bytes(TLS_1_3, TLS_SUITE_AES_128_GCM) <= 144);
+    CHECK(tls_record_state_bytes(TLS_1_2, TLS_SUITE_AES_128_GCM) <= 64);
+    CHECK(tls_record_resting_bytes(TLS_SUITE_AES_128_GCM) <= 88);
+    CHECK(tls_record_resting_bytes(TLS_SUITE_AES_256_GCM) <= 120);
 }
 
 int main(int argc, char **argv)
@@ -642,7 +722,11 @@ int main(int argc, char **argv)
         CHECK_TEST(the_type_of_a_1_2_record_is_authenticated),
         CHECK_TEST(nothing_of_the_keys_is_left_after_deinit),
         CHECK_TEST(data_of_every_size_goes_both_ways),
-        CHECK_TEST(a_connection_of_the_usual_kind_takes_at_most_148_bytes),
+        CHECK_TEST(a_resting_record_speaks_and_hears_as_before),
+        CHECK_TEST(the_keys_change_while_it_rests),
+        CHECK_TEST(what_can_be_derived_is_gone_while_it_rests),
+        CHECK_TEST(who_is_busy_does_not_rest_for_long),
+        CHECK_TEST(a_connection_of_the_usual_kind_takes_at_most_144_bytes),
     };
 
     return check_main(tests, COUNT_OF(tests), argc, argv);

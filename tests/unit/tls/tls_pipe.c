@@ -72,18 +72,18 @@ static void on_cipher(void *pointer, const uint8_t *bytes, size_t bytes_count)
 
 static void tell_established(struct pipe_conn *conn)
 {
-    const struct tls_info *info = tls_conn_info(conn->tls);
+    const struct tls_info info = tls_conn_info(conn->tls);
     const struct tls_peer *peer = tls_conn_peer(conn->tls);
 
     if (conn->told)
         return;
     conn->told = true;
-    printf("established version=%s cipher=%s cert=%s resumed=%d sni=%s alpn=%d peer=%s verdict=%s "
+    printf("established version=%s cipher=%s cert=%s resumed=%d alpn=%d peer=%s verdict=%s "
            "in=%u out=%u bytes=%zu\n",
-           tls_version_name(info->version), tls_cipher_name(info->cipher),
-           tls_cert_name(info->cert), info->resumed, tls_conn_sni(conn->tls), info->alpn_http,
-           peer ? peer->identity : "-", peer ? tls_fail_name(peer->verdict) : "-",
-           info->handshake_in_bytes, info->handshake_out_bytes, tls_conn_bytes(conn->tls));
+           tls_version_name(info.version), tls_cipher_name(info.cipher), tls_cert_name(info.cert),
+           info.resumed, info.alpn_http, peer ? peer->identity : "-",
+           peer ? tls_fail_name(peer->verdict) : "-", info.handshake_in_bytes,
+           info.handshake_out_bytes, tls_conn_bytes(conn->tls));
 }
 
 static void echo(struct pipe_conn *conn, const uint8_t *bytes, size_t bytes_count)
@@ -140,7 +140,7 @@ static bool on_plain(void *pointer, uint8_t *bytes, size_t bytes_count)
 static void end(struct pipe_conn *conn)
 {
     if (conn->tls)
-        tls_conn_destroy(conn->tls);
+        tls_conn_destroy(engine, conn->tls);
     conn->tls = NULL;
     close(conn->fd);
     conn->fd = -1;
