@@ -40,6 +40,10 @@ struct msg;
     X(DELIVER)      /* msg: a run for all local subscribers of topic id */                         \
     X(DIRECT)       /* msg: a run for conn */                                                      \
     X(CHANGE)       /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                  \
+    /* -- I/O actor and web actor -- */                                                            \
+    X(HTTP_REQUEST) /* conn asks for a page; UPGRADE, KEEP, SECURE; msg: see below */              \
+    X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response, NULL for UPGRADE */      \
+    X(END)          /* conn is to be disconnected; msg: the reason */                              \
     /* -- a signer to an I/O actor -- */                                                           \
     X(SIGNED) /* the RSA signature that conn waits for is made */                                  \
     /* -- control to and from the others -- */                                                     \
@@ -62,6 +66,16 @@ const char *envelope_kind_name(enum envelope_kind kind);
 /* What a LIST asks for. */
 enum list_kind { LIST_PEERS, LIST_TOPICS };
 
+/* An HTTP_REQUEST's message: the peer's address (IPv4 as ::ffff:a.b.c.d), the listener's index
+ * (u16, big-endian), then head and body as they came, whole. Its one HTTP_ANSWER says what to do.
+ */
+#define HTTP_REQUEST_PREFIX_BYTES 18u
+enum http_answer {
+    HTTP_ANSWER_KEEP,    /* send it; another request may follow. Only for a KEEP */
+    HTTP_ANSWER_CLOSE,   /* send it, then close */
+    HTTP_ANSWER_UPGRADE, /* the WebSocket may be opened. Only for an UPGRADE */
+};
+
 /* Flags; each is about the kinds that name it above. */
 #define ENVELOPE_AT_LIMIT     0x01u /* conn may hold nothing new: deny unless it holds this already */
 #define ENVELOPE_AT_SUB_LIMIT 0x02u /* conn may subscribe to nothing new */
@@ -69,6 +83,11 @@ enum list_kind { LIST_PEERS, LIST_TOPICS };
 #define ENVELOPE_ENDED        0x08u /* the observation has ended */
 #define ENVELOPE_SILENT       0x10u /* book-keeping only: the client hears nothing */
 #define ENVELOPE_REPLY        0x20u /* the one answer to an OBSERVE */
+
+/* Flags of HTTP_REQUEST. */
+#define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */
+#define ENVELOPE_KEEP    0x02u /* the connection could take another request */
+#define ENVELOPE_SECURE  0x04u /* it came over TLS */
 
 /* The name of a connection for everybody but its own I/O actor. */
 struct conn_handle {

@@ -565,6 +565,9 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_LIST:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:
+    case ENVELOPE_HTTP_REQUEST:
+    case ENVELOPE_HTTP_ANSWER:
+    case ENVELOPE_END:
     case ENVELOPE_KIND_COUNT:
         break;
     }

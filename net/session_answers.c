@@ -283,6 +283,9 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_PUBLISH:
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
+    case ENVELOPE_HTTP_REQUEST:
+    case ENVELOPE_HTTP_ANSWER:
+    case ENVELOPE_END:
     case ENVELOPE_STOPPED:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:
