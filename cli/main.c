@@ -61,6 +61,14 @@ static const struct command {
      "  smq passwd data/users alice\n"
      "  openssl rand -hex 16 | tee alice.password | smq passwd data/users alice --stdin\n",
      command_passwd},
+    {"explain", COMMAND_EXPLAIN, 2, 2, "ACTION TOPIC", "which rule of an access list decides?",
+     "Prints what would happen, and the line that decides. ACTION is subscribe, publish,\n"
+     "create, observe, subtopic (TOPIC is the sub-topic's name) or direct (TOPIC is the\n"
+     "receiver's UID). Exit code 77 when it is denied.\n"
+     "\n"
+     "  smq explain --acl acl.conf --user alice publish dev/alice/on\n"
+     "  smq explain --acl acl.conf --uid sensor-7 subscribe cmd/sensor-7\n",
+     command_explain},
     {.name = "ca",
      .arguments = "VERB ...",
      .summary = "a certificate authority of your own",

@@ -21,6 +21,7 @@
 #define CONNECTING (COMMAND_SUB | COMMAND_PUB | COMMAND_RPC | COMMAND_OBSERVE)
 #define LISTENING  (COMMAND_SUB | COMMAND_OBSERVE)
 #define ADMIN      (COMMAND_STATS | COMMAND_PEERS)
+#define FILES      (COMMAND_PASSWD | COMMAND_EXPLAIN)
 
 enum option_kind { KIND_FLAG, KIND_TEXT, KIND_COUNT, KIND_SECONDS };
 
@@ -70,6 +71,16 @@ static const struct option_row {
      "tls://: its key (default: in the file of the certificate)"},
     {KIND_FLAG, "insecure", 0, NULL, FIELD(is_insecure), CONNECTING,
      "tls://: accept any certificate; for experiments only"},
+    {KIND_TEXT, "acl", 'a', "FILE", FIELD(acl_path), COMMAND_EXPLAIN, "the access list"},
+    {KIND_TEXT, "user", 'u', "NAME", FIELD(login_user), COMMAND_EXPLAIN,
+     "logged in as this user (default: anonymous)"},
+    {KIND_TEXT, "cert", 0, "NAME", FIELD(login_cert), COMMAND_EXPLAIN,
+     "showed a certificate of this name"},
+    {KIND_TEXT, "web", 0, "NAME", FIELD(login_web), COMMAND_EXPLAIN,
+     "a browser, logged in to the web pages as this user"},
+    {KIND_FLAG, "shared-key", 0, NULL, FIELD(login_key), COMMAND_EXPLAIN,
+     "proved its UID with the shared key"},
+    {KIND_TEXT, "uid", 0, "TEXT", FIELD(uid), COMMAND_EXPLAIN, "its UID (default: none)"},
     {KIND_TEXT, "uid", 0, "TEXT", FIELD(uid), CONNECTING,
      "our unique id, 6 to 255 bytes (default: a random one)"},
     {KIND_TEXT, "credentials", 'c', "TEXT", FIELD(credentials), CONNECTING,
@@ -82,7 +93,7 @@ static const struct option_row {
     {KIND_FLAG, "stdin", 0, NULL, FIELD(from_stdin), COMMAND_PASSWD,
      "read the password from standard input, its first line"},
     {KIND_FLAG, "delete", 0, NULL, FIELD(is_delete), COMMAND_PASSWD, "take the user out"},
-    {KIND_FLAG, "help", 'h', NULL, FIELD(help), CONNECTING | ADMIN | COMMAND_PASSWD, "this text"},
+    {KIND_FLAG, "help", 'h', NULL, FIELD(help), CONNECTING | ADMIN | FILES, "this text"},
 #undef FIELD
 };
 #define ROW_COUNT (sizeof rows / sizeof rows[0])

@@ -20,6 +20,7 @@ enum command_bit {
     COMMAND_STATS = 1u << 4,
     COMMAND_PEERS = 1u << 5,
     COMMAND_PASSWD = 1u << 6,
+    COMMAND_EXPLAIN = 1u << 7,
 };
 
 struct options {
@@ -45,6 +46,13 @@ struct options {
     bool is_memory_only;  /* stats */
     bool is_delete;       /* passwd */
     bool from_stdin;      /* passwd */
+
+    /* -- explain: an access list, and whom it is asked about -- */
+    const char *acl_path;
+    const char *login_user; /* at most one of these: how he proved who he is */
+    const char *login_cert;
+    const char *login_web;
+    bool login_key;
 
     /* -- how to print -- */
     bool json;

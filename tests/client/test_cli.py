@@ -110,14 +110,16 @@ class HelpTest(CliTest):
             self.assertTrue(by_word.startswith(b"smq " + command.encode()))
 
     def test_help_stays_within_100_columns(self):
-        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca", "passwd"):
+        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca", "passwd", "explain"):
             out, _ = self.run_smq("help", command)
             for line in out.decode().splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
     def test_wrong_command_lines_are_refused_with_advice(self):
         for arguments in (["nonsense"], ["help", "nonsense"], ["sub"], ["pub"], ["pub", "a", "b"], ["rpc", "a"],
-                          ["stats", "x"], ["passwd", "f"], ["passwd", "f", "a:b"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
+                          ["stats", "x"], ["passwd", "f"], ["passwd", "f", "a:b"],
+                          ["explain", "publish", "t"], ["explain", "fly", "t", "--acl", "f"],
+                          ["explain", "publish", "t", "--acl", "f", "--user", "a", "--cert", "b"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
                           ["pub", "t", "-m", "x", "-l"], ["pub", "t", "-m", "x", "-f", "y"]):
             out, err = self.run_smq(*arguments, code=USAGE)
             self.assertEqual(out, b"", arguments)
@@ -211,6 +213,39 @@ class PasswdTest(CliTest):
         code, shown = self.type_passwords(b"\x03")
         self.assertEqual(code, NO_INPUT, shown)
         self.assertTrue(self.is_right("alice", "hidden"))
+
+
+class ExplainTest(CliTest):
+    """`smq explain`: the rule that decides is named."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.path = pathlib.Path(folder.name) / "acl"
+        self.path.write_text("# ours\nallow user *  publish,create dev/%u/*\nallow key pump*  observe x\n"
+                             "allow uid s-*   subscribe cmd/%i\n")
+
+    def explain(self, *arguments, code=OK):
+        return self.run_smq("explain", "--acl", str(self.path), *arguments, code=code)
+
+    def test_the_rule_that_decides_is_printed(self):
+        out, _ = self.explain("publish", "dev/alice/on", "--user", "alice")
+        self.assertEqual(out.decode(), "allowed: publish dev/alice/on\n"
+                                       f"  {self.path}:2: allow user *  publish,create dev/%u/*\n")
+        out, _ = self.explain("publish", "dev/alice/on", "--user", "bob", code=DENIED)
+        self.assertIn(b"no rule", out)
+        self.explain("subscribe", "cmd/s-1", "--uid", "s-1")
+        self.explain("subscribe", "cmd/s-1", "--uid", "s-2", code=DENIED)
+        self.assertIn(b"neither create nor subscribe",
+                      self.explain("observe", "x", "--uid", "pump-1", "--shared-key")[0])
+        self.explain("observe", "x", "--uid", "pump-1", code=DENIED)
+        self.path.write_text("deny anyone any *\n")
+        self.assertIn(b":1: deny", self.explain("subscribe", "x", code=DENIED)[0])
+
+    def test_a_wrong_list_is_refused(self):
+        self.path.write_text("allow anyone publsh x\n")
+        self.assertIn(':1: ', self.explain("publish", "x", code=NO_INPUT)[1])
+        self.assertIn('"publish"', self.explain("publish", "x", code=NO_INPUT)[1])
 
 
 def frame(packet, body=b""):
