@@ -12,7 +12,8 @@ packages_of() {
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
         android-libboringssl-dev ;;
-    test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 openssl gcc-arm-none-eabi ;;
+    test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 openssl gcc-arm-none-eabi \
+        nodejs ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;
     bench) echo redis-server nats-server mosquitto ;;

@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes clang firmware unit sim wire tls cli tsan asan fuzz)
+stages=(format includes clang firmware unit sim wire tls cli web tsan asan fuzz)
 passed=0
 failed=0
 
@@ -27,6 +27,7 @@ describe() {
     wire) echo "wire tests: raw bytes to the real server" ;;
     tls) echo "the wire tests again, over TLS" ;;
     cli) echo "smq and the LED example, as people run them" ;;
+    web) echo "smq.js, the client for browsers (node)" ;;
     tsan) echo "what threads share, under ThreadSanitizer" ;;
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
     fuzz) echo "each parser's fuzzer, briefly" ;;
@@ -62,14 +63,15 @@ check() {
     fi
 }
 
-# Add what a program said of itself: Criterion's synthesis, Python unittest's summary, a last line
-# "N passed, N failed", or none of these: then its exit code is one test. A program that ended
-# badly always counts as a failure.
+# Add what a program said of itself: Criterion's synthesis, Python unittest's or node's summary, a
+# last line "N passed, N failed", or none of these: then its exit code is one test. A program that
+# ended badly always counts as a failure.
 account() {
     local name=$1 code=$2 output=$3 good=0 bad=0 counted=no
     local synthesis='Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+)'
     local sum='([0-9]+) passed, ([0-9]+) failed'
     local unittest='Ran ([0-9]+) tests? in' part
+    local node='pass ([0-9]+)[^0-9]+fail ([0-9]+)[^0-9]+cancelled ([0-9]+)'
 
     if [[ $output =~ $synthesis ]]; then
         good=${BASH_REMATCH[2]} bad=$((BASH_REMATCH[3] + BASH_REMATCH[4])) counted=yes
@@ -83,6 +85,8 @@ account() {
             [ $part = skipped ] || bad=$((bad + BASH_REMATCH[1]))
         done
         [ "$good" -ge 0 ] || good=0 # a class that could not start is an error, but not a test
+    elif [[ $output =~ $node ]]; then
+        good=${BASH_REMATCH[1]} bad=$((BASH_REMATCH[2] + BASH_REMATCH[3])) counted=yes
     elif [ "$code" -eq 0 ]; then
         good=1
     fi
@@ -232,6 +236,23 @@ stage_cli() {
     output=$(SMQ=build/smq SMQD=build/smqd timeout 1800 python3 tests/client/test_cli.py 2>&1)
     code=$?
     account "smq" $code "$output"
+}
+
+stage_web() {
+    local output code
+    if ! command -v node >/dev/null; then
+        skip "node is not installed (scripts/apt-install.sh test)"
+        return
+    fi
+    output=$(timeout 600 node --test --test-reporter=spec tests/web/*.test.mjs 2>&1)
+    code=$?
+    account "smq.js" $code "$output"
+    # The only tests that want something from npm: once, and by the lock file.
+    if [ ! -d tests/web/node_modules ] && ! npm ci --prefix tests/web >/dev/null 2>&1; then
+        skip "types: npm cannot install what tests/web/package.json wants"
+        return
+    fi
+    check "types of smq.js (TypeScript)" tests/web/node_modules/.bin/tsc --project tests/web
 }
 
 stage_tsan() {

@@ -1,0 +1,3 @@
+export * from './smq.js';
+import * as SMQ from './smq.js';
+export default SMQ;

@@ -1,0 +1,7 @@
+/* webui/smq.mjs — smq.js for `import`; both share the one global SMQ. */
+import './smq.js';
+
+const {SMQ} = globalThis;
+
+export default SMQ;
+export const {Client, wsURL, websocket, utf8} = SMQ;
