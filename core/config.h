@@ -83,6 +83,21 @@ struct config_tls {
     uint32_t ticket_ms;   /* a key of session tickets seals for so long */
 };
 
+/* Words of web.machines: whose programs may read /metrics, /healthz and /readyz. */
+enum config_machines { CONFIG_MACHINES_OFF = 0, CONFIG_MACHINES_LOOPBACK, CONFIG_MACHINES_ALL };
+
+/* Pages over HTTP, the web UI and its log-in. Paths are "" when not set. */
+struct config_web {
+    uint32_t enabled;
+    char *ui;             /* the UI's URL prefix, as written: begins with '/' */
+    char *root;           /* a folder of the user's pages, served at "/" */
+    uint32_t machines;    /* enum config_machines */
+    char *token_file;     /* its first line lets programs read the API */
+    char *users;          /* who may log in; "": web-users in the data dir */
+    uint32_t session_ms;  /* a session ends after so long without a request */
+    uint32_t plain_login; /* log in without TLS from anywhere, not only from this machine */
+};
+
 struct config {
     struct config_listener *listeners;
     uint32_t listener_count;
@@ -99,6 +114,8 @@ struct config {
     struct config_limits limits;
 
     struct config_tls tls;
+
+    struct config_web web;
 
     uint32_t keepalive_idle_ms;   /* silence after which the broker pings */
     uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */

@@ -30,6 +30,7 @@
     X(TABLE, "hash tables")                                                                        \
     X(LANE, "lanes between actors")                                                                \
     X(RECEIVE, "receive buffers and urings")                                                       \
+    X(WEB, "web pages and log-ins")                                                                \
     X(TLS, "TLS sessions")                                                                         \
     X(OTHER, "everything else")
 

@@ -24,6 +24,18 @@ struct msg *msg_copy(struct mem *mem, struct span bytes)
     return msg;
 }
 
+struct msg *msg_resize(struct mem *mem, struct msg *msg, size_t bytes_count)
+{
+    must(bytes_count <= UINT32_MAX);
+    must(atomic_load_explicit(&msg->ref_count, memory_order_relaxed) == 1);
+    struct msg *resized = mem_resize(mem, MEM_MESSAGE, msg, sizeof(*msg) + msg->bytes_count,
+                                     sizeof(*msg) + bytes_count);
+
+    if (resized)
+        resized->bytes_count = (uint32_t)bytes_count;
+    return resized;
+}
+
 void msg_unref(struct mem *mem, struct msg *msg)
 {
     if (!msg)

@@ -25,6 +25,9 @@ MUST_CHECK struct msg *msg_new(struct mem *mem, size_t bytes_count);
 /* The same with a copy of @bytes. */
 MUST_CHECK struct msg *msg_copy(struct mem *mem, struct span bytes);
 
+/* Grow or shrink a msg that nobody else holds yet. On NULL the old one is untouched. */
+MUST_CHECK struct msg *msg_resize(struct mem *mem, struct msg *msg, size_t bytes_count);
+
 /* One more holder. Any thread that holds a reference. */
 static inline struct msg *msg_ref(struct msg *msg)
 {

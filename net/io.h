@@ -119,9 +119,11 @@ struct io {
     struct table topic_ids; /* (instance, TID) → topics */
     uint32_t marked_first;  /* connections to flush or close at the end of the turn */
     struct wheel wheel;
-    uint32_t now_tick; /* the turn's time, in WHEEL_TICK_MS */
-    bool is_listing;   /* a LIST is being answered, a bite each turn: */
-    uint16_t list_to;  /* to this actor */
+    uint32_t now_tick;           /* the turn's time, in WHEEL_TICK_MS */
+    bool is_listing;             /* a LIST is being answered, a bite each turn: */
+    uint16_t list_to;            /* to this actor */
+    uint16_t list_waiting_count; /* others asked meanwhile: */
+    uint16_t list_waiting[LIMIT_LIST_ASKERS];
     uint32_t shed_cursor;
     uint32_t list_cursor;
     uint32_t list_count;
@@ -148,7 +150,8 @@ static inline void io_count(struct io *io, enum io_stat stat, uint64_t amount)
 /* Handle a bounded bite from every inbox. Returns how many envelopes were handled. */
 uint32_t io_drain_lanes(struct io *io);
 
-/* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). */
+/* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). Who asks while
+ * another list is under way waits; each actor asks one at a time. */
 void io_list_peers(struct io *io, const struct envelope *request);
 void io_list_step(struct io *io);
 

@@ -84,13 +84,35 @@ static void send_row(struct io *io, const char *text, size_t bytes_count)
     port_push(io->port, io->list_to, (struct envelope){.kind = ENVELOPE_ROWS, .msg = row});
 }
 
-void io_list_peers(struct io *io, const struct envelope *request)
+static void begin_list(struct io *io, uint16_t to)
 {
-    must(!io->is_listing); /* control asks one at a time */
     io->is_listing = true;
-    io->list_to = request->from;
+    io->list_to = to;
     io->list_cursor = 0;
     io->list_count = 0;
+}
+
+void io_list_peers(struct io *io, const struct envelope *request)
+{
+    if (!io->is_listing) {
+        begin_list(io, request->from);
+        return;
+    }
+    must(io->list_waiting_count < LIMIT_LIST_ASKERS); /* each asks one at a time */
+    io->list_waiting[io->list_waiting_count++] = request->from;
+}
+
+static void end_list(struct io *io)
+{
+    io->is_listing = false;
+    port_push(io->port, io->list_to,
+              (struct envelope){.kind = ENVELOPE_ROWS_END, .count = io->list_count});
+    if (io->list_waiting_count == 0)
+        return;
+    begin_list(io, io->list_waiting[0]);
+    io->list_waiting_count--;
+    memmove(io->list_waiting, io->list_waiting + 1,
+            io->list_waiting_count * sizeof(io->list_waiting[0]));
 }
 
 void io_list_step(struct io *io)
@@ -120,7 +142,5 @@ void io_list_step(struct io *io)
     }
     if (io->list_cursor < io->slot_count_max || room == 0)
         return;
-    io->is_listing = false;
-    port_push(io->port, io->list_to,
-              (struct envelope){.kind = ENVELOPE_ROWS_END, .count = io->list_count});
+    end_list(io);
 }

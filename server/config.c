@@ -351,6 +351,29 @@ static bool check_tls(const struct config_tls *tls, const char *origin, struct c
     return true;
 }
 
+static bool check_web(const struct config *config, const char *origin, struct config_error *error)
+{
+    const struct config_web *web = &config->web;
+    char reason[CONFIG_REASON_BYTES];
+    size_t ui_bytes = strlen(web->ui);
+
+    if (!path_is_good(web->ui, reason))
+        return config_fail(error, "%s: web.ui = \"%.80s\": %s", origin, web->ui, reason);
+    if (strstr(web->ui, "//") || strstr(web->ui, "/."))
+        return config_fail(error, "%s: web.ui = \"%.80s\": browsers would ask for another path",
+                           origin, web->ui);
+    if (web->root[0] != '\0' && ui_bytes == 1)
+        return config_fail(error,
+                           "%s: web.root is served at /, so the web UI needs another path; for "
+                           "example web.ui = \"/admin/\"",
+                           origin);
+    for (uint32_t i = 0; i < config->instance_count; i++)
+        if (strcmp(config->instances[i].path, web->ui) == 0)
+            return config_fail(error, "%s: web.ui: \"%s\" is the path of a broker instance", origin,
+                               web->ui);
+    return true;
+}
+
 static bool check_whole(const struct config *config, const char *origin, struct config_error *error)
 {
     uint64_t pinned_count = 0;
@@ -365,7 +388,7 @@ static bool check_whole(const struct config *config, const char *origin, struct 
     if (pinned_count > config->limits.topics_max)
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
-    return check_tls(&config->tls, origin, error);
+    return check_tls(&config->tls, origin, error) && check_web(config, origin, error);
 }
 
 /* -- the whole -- */

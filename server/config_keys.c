@@ -58,6 +58,13 @@ static const char *const tls_version_words[] = {
     NULL,
 };
 
+static const char *const machines_words[] = {
+    [CONFIG_MACHINES_OFF] = "off",
+    [CONFIG_MACHINES_LOOPBACK] = "loopback",
+    [CONFIG_MACHINES_ALL] = "all",
+    NULL,
+};
+
 static const char *const switch_words[] = {"off", "on", NULL};
 
 const struct config_section config_sections[] = {
@@ -70,6 +77,9 @@ const struct config_section config_sections[] = {
     {"tls",
      "What all tls:// addresses share. Files are PEM and are read again on SIGHUP, all of them "
      "or none. Without a certificate smqd makes its own CA in data_dir/ca at the first start."},
+    {"web",
+     "Pages over HTTP, on the same addresses: the web UI, pages of your own, and figures for "
+     "machines."},
     {"log", "Lines on stderr, one per event."},
     {"", "The rest."},
 };
@@ -401,6 +411,81 @@ const struct config_key config_keys[] = {
         RANGE(60000, DAY_MS, 3600000),
         .why = "How long a key seals session tickets, with which a known device comes back without "
                "a signature. A ticket is good for one to two such intervals.",
+    },
+    {
+        "web.enabled",
+        KEY_CHOICE,
+        "",
+        FIELD(web.enabled),
+        .fallback = 1,
+        .choices = switch_words,
+        .why = "off: only brokers' paths are served, and nobody can log in.",
+    },
+    {
+        "web.ui",
+        KEY_TEXT,
+        "",
+        FIELD(web.ui),
+        .fallback_text = "/",
+        .why = "Where the web UI is, as a URL path. With pages of your own it needs another one, "
+               "for example /admin/.",
+    },
+    {
+        "web.root",
+        KEY_TEXT,
+        "",
+        FIELD(web.root),
+        .fallback_text = "",
+        .why = "A folder of your own pages, served at /. They load /rtl/smq.js and connect to the "
+               "broker's path beside them. Links that lead out of the folder are not followed. "
+               "They share their origin with the web UI, so put only pages there that you trust.",
+    },
+    {
+        "web.machines",
+        KEY_CHOICE,
+        "",
+        FIELD(web.machines),
+        .fallback = CONFIG_MACHINES_LOOPBACK,
+        .choices = machines_words,
+        .why = "Who may read /metrics, /healthz and /readyz without a log-in: programs on this "
+               "machine, all, or nobody.",
+    },
+    {
+        "web.token_file",
+        KEY_TEXT,
+        "",
+        FIELD(web.token_file),
+        .fallback_text = "",
+        .why = "A file whose first line is a secret of at least 16 characters. Programs that send "
+               "it (Authorization: Bearer SECRET) may read the API. Empty: only who has logged in.",
+    },
+    {
+        "web.users",
+        KEY_TEXT,
+        "",
+        FIELD(web.users),
+        .fallback_text = "",
+        .why = "The password file of those who may log in (written by: smq passwd). Empty: "
+               "web-users in data_dir, made at the first start with a password that is printed "
+               "once.",
+    },
+    {
+        "web.session_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(web.session_ms),
+        RANGE(60000, 30 * DAY_MS, 8 * 3600000),
+        .why = "A log-in ends after so long without a request.",
+    },
+    {
+        "web.plain_login",
+        KEY_CHOICE,
+        "",
+        FIELD(web.plain_login),
+        .fallback = 0,
+        .choices = switch_words,
+        .why = "on: passwords are taken over tcp:// addresses from anywhere, where everybody on "
+               "the way can read them. off: only over tls://, and from this machine.",
     },
     {
         "log.level",

@@ -34,6 +34,22 @@ Test(msg, copies_the_bytes)
     cr_assert(account_is_empty());
 }
 
+Test(msg, grows_and_shrinks_while_only_its_maker_holds_it)
+{
+    struct msg *msg = msg_copy(&account, span_of("hello", 5));
+
+    account.fail_at = 1;
+    cr_assert_null(msg_resize(&account, msg, 100000));
+    cr_assert_eq(msg->bytes_count, 5, "as it was");
+    msg = msg_resize(&account, msg, 100000);
+    cr_assert_eq(msg->bytes_count, 100000);
+    msg = msg_resize(&account, msg, 4);
+    cr_assert_eq(memcmp(msg->bytes, "hell", 4), 0);
+    cr_assert_eq(msg->bytes_count, 4);
+    msg_unref(&account, msg);
+    cr_assert(account_is_empty());
+}
+
 Test(msg, may_be_empty)
 {
     struct msg *msg = msg_copy(&account, span_of(NULL, 0));

@@ -198,6 +198,19 @@ Test(peers, hold_up_nobody_while_control_is_busy)
     little_stop(&broker);
 }
 
+Test(peers, are_listed_one_list_after_the_other)
+{
+    for (uint32_t slot = 0; slot < LITTLE_SLOTS; slot++)
+        dial(slot);
+    for (int i = 0; i < 3; i++)
+        little_tell(&broker, 0, (struct envelope){.kind = ENVELOPE_LIST, .id = LIST_PEERS});
+    little_settle(&broker);
+    cr_assert_eq(broker.rows_end_count, 3);
+    cr_assert_eq(broker.rows_told_count, 3 * LITTLE_SLOTS);
+    cr_assert_not(broker.ios[0].is_listing);
+    little_stop(&broker);
+}
+
 Test(peers, are_left_out_when_there_is_no_memory_for_a_row)
 {
     (void)join(0, "uid--0");

@@ -435,6 +435,29 @@ Test(config, prints_every_key_once)
 
 /* -- the machine -- */
 
+/* -- the web -- */
+
+static void refuse_web(const char *text, const char *words)
+{
+    cr_assert_not(load_with(text, (struct options){0}), "taken: %s", text);
+    cr_assert_not_null(strstr(error.text, words), "\"%s\" does not say \"%s\"", error.text, words);
+}
+
+Test(config, wants_another_path_for_the_web_ui_when_there_are_pages)
+{
+    refuse_web("web { root = \"/tmp\" }", "needs another path");
+    take("web {\n root = \"/tmp\"\n ui = \"/admin\"\n}");
+}
+
+Test(config, wants_a_path_for_the_web_ui_that_browsers_ask_for)
+{
+    refuse_web("web { ui = \"admin\" }", "begins with /");
+    refuse_web("web { ui = \"/a//b\" }", "another path");
+    refuse_web("web { ui = \"/a/../b\" }", "another path");
+    refuse_web("web { ui = \"/a b\" }", "no blanks");
+    refuse_web("web { ui = \"/smq.lsp\" }", "broker instance");
+}
+
 static void assert_threads(int32_t io, int32_t router, uint32_t core_count, int32_t expected_io,
                            int32_t expected_router)
 {
