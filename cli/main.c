@@ -53,6 +53,13 @@ static const struct command {
     {"peers", COMMAND_PEERS, 0, 0, "", "list the clients of a broker on this machine",
      "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
      command_peers},
+    {"demo", COMMAND_DEMO, 1, 1, "led", "be a device with LEDs, for the LED page",
+     "Announces itself, lets anybody switch its LEDs, and sends a temperature that wanders.\n"
+     "Stops with Ctrl-C; when the connection is lost it comes back.\n"
+     "\n"
+     "  smq demo led --name Greenhouse\n"
+     "  smq demo led --count 5\n",
+     command_demo},
     {"passwd", COMMAND_PASSWD, 2, 2, "FILE USER", "set a user's password in a password file",
      "Asks for the password twice, without showing it. The file is made when it is missing,\n"
      "readable to you only, and replaced whole; smqd reads it again on SIGHUP. A line is\n"

@@ -18,7 +18,8 @@
 #define SECONDS_MAX        (30.0 * 24 * 3600) /* a month; keeps milliseconds within an int32_t */
 #define HELP_COLUMN        26
 
-#define CONNECTING (COMMAND_SUB | COMMAND_PUB | COMMAND_RPC | COMMAND_OBSERVE)
+#define TALKING    (COMMAND_SUB | COMMAND_PUB | COMMAND_RPC | COMMAND_OBSERVE)
+#define CONNECTING (TALKING | COMMAND_DEMO)
 #define LISTENING  (COMMAND_SUB | COMMAND_OBSERVE)
 #define ADMIN      (COMMAND_STATS | COMMAND_PEERS)
 #define FILES      (COMMAND_PASSWD | COMMAND_EXPLAIN)
@@ -47,6 +48,10 @@ static const struct option_row {
     {KIND_COUNT, "count", 'n', "N", FIELD(count), LISTENING, "stop after N (default: never)"},
     {KIND_COUNT, "count", 'n', "N", FIELD(count), COMMAND_PUB, "send it N times (default 1)"},
     {KIND_COUNT, "count", 'n', "N", FIELD(count), COMMAND_RPC, "wait for N replies (default 1)"},
+    {KIND_TEXT, "name", 0, "TEXT", FIELD(name), COMMAND_DEMO,
+     "what the device calls itself (default \"Demo device\")"},
+    {KIND_COUNT, "count", 'n', "N", FIELD(count), COMMAND_DEMO,
+     "that many devices, up to 100 (default 1)"},
     {KIND_SECONDS, "timeout", 't', "SECONDS", FIELD(listen_ms), LISTENING,
      "stop after so long (default: never);\nexit code 75 when --count was not reached"},
     {KIND_SECONDS, "timeout", 't', "SECONDS", FIELD(timeout_ms), COMMAND_PUB | COMMAND_RPC | ADMIN,
@@ -81,12 +86,12 @@ static const struct option_row {
     {KIND_FLAG, "shared-key", 0, NULL, FIELD(login_key), COMMAND_EXPLAIN,
      "proved its UID with the shared key"},
     {KIND_TEXT, "uid", 0, "TEXT", FIELD(uid), COMMAND_EXPLAIN, "its UID (default: none)"},
-    {KIND_TEXT, "uid", 0, "TEXT", FIELD(uid), CONNECTING,
+    {KIND_TEXT, "uid", 0, "TEXT", FIELD(uid), TALKING,
      "our unique id, 6 to 255 bytes (default: a random one)"},
     {KIND_TEXT, "credentials", 'c', "TEXT", FIELD(credentials), CONNECTING,
      "key or user:password, up to 255 bytes (default $SMQ_CREDENTIALS,\n"
      "which keeps it out of the process list)"},
-    {KIND_TEXT, "info", 0, "TEXT", FIELD(info), CONNECTING,
+    {KIND_TEXT, "info", 0, "TEXT", FIELD(info), TALKING,
      "who we are, for people reading the peer list (default \"smq\")"},
     {KIND_TEXT, "data-dir", 'd', "DIR", FIELD(data_dir), ADMIN,
      "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else ./data)"},

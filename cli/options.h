@@ -21,6 +21,7 @@ enum command_bit {
     COMMAND_PEERS = 1u << 5,
     COMMAND_PASSWD = 1u << 6,
     COMMAND_EXPLAIN = 1u << 7,
+    COMMAND_DEMO = 1u << 8,
 };
 
 struct options {
@@ -37,6 +38,7 @@ struct options {
 
     /* -- what -- */
     const char *subtopic; /* NULL: none, or any */
+    const char *name;     /* demo: of the device; NULL: the default */
     const char *message;  /* NULL: read a file */
     const char *file;     /* NULL or "-": standard input */
     uint64_t count;       /* 0: not given */

@@ -6,6 +6,7 @@
 #include "cli/session.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +20,12 @@
 #define GOODBYE_MS       1000u  /* for the broker to close after our Disconnect */
 #define UID_RANDOM_BYTES 6u
 
-static volatile sig_atomic_t stop_requested;
+static _Atomic bool stop_requested; /* every session looks at it */
 
 static void on_signal(int number)
 {
     (void)number;
-    stop_requested = 1;
+    stop_requested = true;
 }
 
 static void catch_signals(void)
@@ -171,8 +172,10 @@ static enum exit_code handshake(struct session *session, const struct options *o
     url_host_header(&session->url, host, sizeof host);
     smq_init(&session->smq, session->link.transport, session->buffer, sizeof session->buffer);
     status = smq_open(&session->smq, &broker, timeout_ms);
-    if (status == SMQ_OK)
+    if (status == SMQ_OK) {
+        event_text(&session->smq.event, session->own_address, sizeof session->own_address);
         status = smq_connect(&session->smq, &identity, timeout_ms);
+    }
     session->heard_ms = clock_ms();
     return session_complain(session, status);
 }
@@ -272,6 +275,19 @@ enum session_result session_next(struct session *session, uint64_t deadline_ms)
         return failed(session, session_complain(session, status));
     }
     return SESSION_STOPPED;
+}
+
+bool session_pause(uint64_t ms)
+{
+    uint64_t deadline_ms = clock_ms() + ms;
+
+    for (uint64_t now_ms = clock_ms(); !stop_requested && now_ms < deadline_ms;
+         now_ms = clock_ms()) {
+        uint64_t left_ms = deadline_ms - now_ms;
+
+        poll(NULL, 0, left_ms < SLICE_MS ? (int)left_ms : (int)SLICE_MS);
+    }
+    return !stop_requested;
 }
 
 enum exit_code session_answer(struct session *session, uint64_t deadline_ms, const char *what)

@@ -8,8 +8,8 @@
  *      ... session_resolve(), smq_publish(&session->smq, ...), session_next() ...
  *      session_close(session);
  *
- * Thread: main. session_open() installs handlers for SIGINT and SIGTERM, which make
- *         session_next() return SESSION_STOPPED; a second signal kills as usual.
+ * Thread: main, or one for each session. session_open() installs handlers for SIGINT and SIGTERM,
+ * which make session_next() return SESSION_STOPPED; a second signal kills as usual.
  */
 #pragma once
 
@@ -30,6 +30,7 @@ struct session {
     uint64_t heard_ms;                   /* clock_ms() of the last event */
     bool is_ping_under_way;              /* sent since */
     enum exit_code failure;              /* set when SESSION_FAILED was returned */
+    char own_address[46];                /* our IP as the broker sees it; may be empty */
     uint8_t buffer[SMQ_FRAME_BYTES_MAX]; /* so that every payload arrives whole */
 };
 
@@ -68,6 +69,9 @@ enum exit_code session_answer(struct session *session, uint64_t deadline_ms, con
  */
 enum exit_code session_resolve(struct session *session, enum smq_packet packet, const char *name,
                                uint32_t *id);
+
+/* Sleep. Returns false, at once, when a signal wants us to go. */
+bool session_pause(uint64_t ms);
 
 /* Wait until the broker has read all we sent: everything before a Ping is before its Pong. Other
  * events are dropped while waiting. */

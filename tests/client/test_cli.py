@@ -110,14 +110,17 @@ class HelpTest(CliTest):
             self.assertTrue(by_word.startswith(b"smq " + command.encode()))
 
     def test_help_stays_within_100_columns(self):
-        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "ca", "passwd", "explain"):
+        for command in ("sub", "pub", "rpc", "observe", "stats", "peers", "demo", "ca", "passwd",
+                        "explain"):
             out, _ = self.run_smq("help", command)
             for line in out.decode().splitlines():
                 self.assertLessEqual(len(line), 100, line)
 
     def test_wrong_command_lines_are_refused_with_advice(self):
         for arguments in (["nonsense"], ["help", "nonsense"], ["sub"], ["pub"], ["pub", "a", "b"], ["rpc", "a"],
-                          ["stats", "x"], ["passwd", "f"], ["passwd", "f", "a:b"],
+                          ["stats", "x"], ["demo"], ["demo", "fan"], ["demo", "led", "-n", "101"],
+                          ["demo", "led", "--name", "x" * 60], ["demo", "led", "--uid", "my-uid"],
+                          ["passwd", "f"], ["passwd", "f", "a:b"],
                           ["explain", "publish", "t"], ["explain", "fly", "t", "--acl", "f"],
                           ["explain", "publish", "t", "--acl", "f", "--user", "a", "--cert", "b"], ["pub", "t", "--nonsense"], ["sub", "t", "-n"],
                           ["pub", "t", "-m", "x", "-l"], ["pub", "t", "-m", "x", "-f", "y"]):
@@ -466,6 +469,21 @@ class ScriptedTest(CliTest):
         self.assertEqual(self.run_smq("sub", "t", "-n", "1")[0], b"after\n")
         self.assertEqual(heard, [(13, b"")])
 
+    def test_a_demo_device_comes_back_after_a_lost_connection(self):
+        def script(peer):
+            peer.welcome()
+            peer.hear()
+
+        self.broker(script)
+        process = self.start_smq("demo", "led")
+        for _ in range(2):
+            self.read_line(process.stderr, "the connection to the broker broke")
+        process.send_signal(signal.SIGTERM)
+        self.finish(process, code=UNAVAILABLE)
+
+    def test_a_demo_device_that_never_had_a_connection_gives_up(self):
+        self.run_smq("demo", "led", url="tcp://127.0.0.1:1/smq.lsp", code=UNAVAILABLE)
+
 
 # ---- The socket of a broker on this machine ------------------------------------------------------
 
@@ -655,6 +673,50 @@ class BrokerTest(smqwire.WireTest, CliTest):
         self.assertEqual(self.run_smq("rpc", "led/set", "get")[0], b"on\n")
         self.run_smq("pub", "led/set", "-m", "off")
         self.assertRegex(self.finish(news)[0].decode(), r"\] on\n.*\] off\n")
+
+    def start_demo(self, *arguments):
+        """`smq demo led` that has announced itself; returns the process and its address."""
+        process = self.start_smq("demo", "led", *arguments)
+        return process, self.read_line(process.stdout, r"^(.*): address (\d+), 4 LEDs$")[2]
+
+    def test_a_demo_device_says_who_it_is_to_all_and_to_those_who_ask(self):
+        announced = self.start_sub("/m2m/led/device", "--sub", "devinfo", "-n", "1", "--raw")
+        process, etid = self.start_demo("--name", 'Käte"s lamp')
+        info = json.loads(self.finish(announced)[0])
+        self.assertEqual((info["devname"], info["ipaddr"]), ('Käte"s lamp', "127.0.0.1"))
+        self.assertIsInstance(info["temp"], int)
+        self.assertEqual([led["id"] for led in info["leds"]], [1, 2, 3, 4])
+        self.assertEqual(info["leds"][0], {"id": 1, "name": "Alarm", "color": "red", "on": False})
+        answer = json.loads(self.run_smq("rpc", "/m2m/led/display", "devinfo", "Hello", "--raw")[0])
+        self.assertEqual(answer["leds"], info["leds"])
+        self.assertIn(f"{etid}", self.run_smq("peers", "-d", str(self.server.data_dir))[0].decode())
+        process.send_signal(signal.SIGINT)
+        self.finish(process)
+
+    def test_a_demo_device_does_as_it_is_told_and_tells_all(self):
+        process, etid = self.start_demo()
+        news = self.start_sub("/m2m/led/device", "--sub", "led", "-n", "2", "--raw")
+        # Not two bytes, an LED it does not have, a state there is not: nothing happens.
+        for command in (b"\2", b"\2\1\0", b"\x09\1", b"\2\2", b"\2\1", b"\3\0"):
+            self.run_smq("pub", etid, stdin=command)
+        self.read_line(process.stdout, r"^Demo device: Warning \(yellow\) is on$")
+        self.read_line(process.stdout, r"^Demo device: Running \(green\) is off$")
+        self.assertEqual(self.finish(news)[0], b"\2\1\3\0")
+        info = json.loads(self.run_smq("rpc", "/m2m/led/display", "devinfo", "Hello", "--raw")[0])
+        self.assertEqual([led["on"] for led in info["leds"]], [False, True, False, False])
+
+    def test_a_demo_device_has_a_temperature(self):
+        sub = self.start_sub("/m2m/temp", "-n", "1", "--raw")
+        self.start_demo()
+        self.assertIn(struct.unpack(">h", self.finish(sub)[0])[0], range(190, 240))
+
+    def test_several_demo_devices_are_told_apart(self):
+        process = self.start_smq("demo", "led", "--count", "3", "--name", "Lamp")
+        seen = [self.read_line(process.stdout, r"^(Lamp \d): address (\d+)") for _ in range(3)]
+        self.assertEqual(sorted(match[1] for match in seen), ["Lamp 1", "Lamp 2", "Lamp 3"])
+        self.assertEqual(len({match[2] for match in seen}), 3)
+        process.send_signal(signal.SIGTERM)
+        self.finish(process)
 
 
 if __name__ == "__main__":
