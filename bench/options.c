@@ -88,6 +88,8 @@ static const struct option_row {
         "subscribers that stop reading after the warm-up [1]"),
     ROW("opening", OPTION_COUNT, opening_count, 1, 1000000, IN_TRAFFIC, "N",
         "connections on their way at a time, for each thread [64]"),
+    ROW("retry", OPTION_SECONDS, retry_seconds, 0, 3600, IN_TRAFFIC, "S",
+        "a connection that is turned away tries again after so long [0: the run fails]"),
     ROW("payload", OPTION_COUNT, payload_bytes, STAMP_BYTES, PAYLOAD_BYTES_MAX, IN_TRAFFIC, "BYTES",
         "payload of each message, 40 to 65520 [64]"),
     ROW("window", OPTION_COUNT, window, 1, WINDOW_MAX, IN_TRAFFIC, "N",

@@ -59,6 +59,7 @@ struct options {
     /* -- how long -- */
     double seconds;
     double warmup_seconds;
+    double retry_seconds; /* a connection that did not get through tries again; 0: the run fails */
     double grace_seconds; /* without progress, before messages count as lost */
 
     /* -- how -- */

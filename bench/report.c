@@ -161,6 +161,7 @@ static void json_print(const struct options *options, const struct result *resul
     set_count(root, "reordered", result->reordered_count);
     set_count(root, "foreign", result->foreign_count);
     set_count(root, "failed", result->failed_count);
+    set_count(root, "retried", result->retried_count);
     set_count(root, "closed", result->closed_count + result->publishers_closed_count);
     set_count(root, "stopped_closed", result->stopped_closed_count);
     set_number(root, "fairness", fairness(result));
@@ -198,6 +199,9 @@ static void text_print_faults(const struct result *result)
     if (result->failed_count > 0)
         printf("  failed      %" PRIu64 " connections (%s)\n", result->failed_count,
                result->closed_reason);
+    if (result->retried_count > 0)
+        printf("  retried     %" PRIu64 " connections that were turned away at first (%s)\n",
+               result->retried_count, result->closed_reason);
     if (result->closed_count + result->publishers_closed_count > 0)
         printf("  closed      %" PRIu64 " connections by the broker, %" PRIu64
                " of them publishers (%s)\n",

@@ -38,6 +38,7 @@ struct result {
     uint64_t closed_count;  /* connections the broker closed, the stopped ones not included */
     uint64_t publishers_closed_count;
     uint64_t stopped_closed_count; /* slow: stopped subscribers that the broker closed */
+    uint64_t retried_count;        /* connections that were turned away, and tried again */
     uint64_t failed_count;         /* churn: connections that did not get through */
     char closed_reason[96];        /* of the first one */
 

@@ -49,6 +49,34 @@ static void open_more(struct traffic_worker *tw)
     }
 }
 
+/* Turned away: as a device does, try again after a pause. It is the same for all, so the first to
+ * leave is the first to come back. */
+static void retry_later(struct traffic_worker *tw, const struct conn *conn)
+{
+    uint32_t at = (tw->retry_first + tw->retry_count) % tw->worker.conn_count;
+    uint64_t pause_ns = (uint64_t)(tw->traffic->options->retry_seconds * 1e9);
+
+    must(tw->retry_count < tw->worker.conn_count);
+    tw->retries[at] = (struct retry){clock_now_ns() + pause_ns, conn->slot_index};
+    tw->retry_count++;
+    tw->retried_count++;
+}
+
+/* Returns when the next one is due, ns. */
+static uint64_t retry_due(struct traffic_worker *tw)
+{
+    uint64_t now_ns = clock_now_ns();
+
+    while (tw->retry_count > 0 && tw->retries[tw->retry_first].due_ns <= now_ns) {
+        uint32_t slot_index = tw->retries[tw->retry_first].slot_index;
+
+        tw->retry_first = (tw->retry_first + 1) % tw->worker.conn_count;
+        tw->retry_count--;
+        conn_open(&tw->worker.conns[slot_index], tw->client_of_slot[slot_index]);
+    }
+    return tw->retry_count > 0 ? tw->retries[tw->retry_first].due_ns : NO_DEADLINE;
+}
+
 static void settle(struct traffic_worker *tw, struct client *client)
 {
     must(!client->is_settled);
@@ -408,12 +436,27 @@ static void traffic_event(struct conn *conn, const struct wire_event *event)
     }
 }
 
+/* Why a connection ended; the first reason is kept. */
+static void note_reason(struct traffic *traffic, const struct conn *conn)
+{
+    pthread_mutex_lock(&traffic->failure_mutex);
+    if (traffic->closed_reason[0] == '\0')
+        snprintf(traffic->closed_reason, sizeof(traffic->closed_reason), "%s", conn->reason);
+    pthread_mutex_unlock(&traffic->failure_mutex);
+}
+
 static void traffic_gone(struct conn *conn)
 {
     struct traffic_worker *tw = traffic_worker_of(conn->worker);
     struct traffic *traffic = tw->traffic;
     uint32_t client_index = conn->wire.client_index;
 
+    if (tw->phase == PHASE_SETUP && traffic->options->retry_seconds > 0 &&
+        !traffic->clients[client_index].is_settled) {
+        note_reason(traffic, conn);
+        retry_later(tw, conn);
+        return;
+    }
     traffic->clients[client_index].is_closed = true;
     if (tw->phase == PHASE_SETUP) {
         traffic_fail(traffic, "connection %u: %s", client_index + 1, conn->reason);
@@ -427,10 +470,7 @@ static void traffic_gone(struct conn *conn)
         tw->publishers_closed_count++;
     else
         tw->closed_count++;
-    pthread_mutex_lock(&traffic->failure_mutex);
-    if (traffic->closed_reason[0] == '\0')
-        snprintf(traffic->closed_reason, sizeof(traffic->closed_reason), "%s", conn->reason);
-    pthread_mutex_unlock(&traffic->failure_mutex);
+    note_reason(traffic, conn);
 }
 
 /* Once for each phase, when this worker first sees it. */
@@ -479,8 +519,10 @@ static uint64_t traffic_turn(struct worker *worker)
 
     if (phase != tw->phase)
         phase_begin(tw, phase);
-    if (phase == PHASE_SETUP)
+    if (phase == PHASE_SETUP) {
+        deadline_ns = retry_due(tw);
         open_more(tw);
+    }
     handed_over_take(tw);
     if (phase == PHASE_WARMUP || phase == PHASE_MEASURE) {
         if (tw->traffic->options->rate > 0)

@@ -67,6 +67,12 @@ struct publisher {
     uint32_t handed_next; /* link of the handed-over list */
 };
 
+/* A connection that was turned away, and when it tries again. */
+struct retry {
+    uint64_t due_ns;
+    uint32_t slot_index;
+};
+
 /* What one worker knows beside its connections. */
 struct traffic_worker {
     struct worker worker;
@@ -77,6 +83,10 @@ struct traffic_worker {
     /* -- its own thread -- */
     enum phase phase; /* as it saw it this turn */
     uint32_t opened_count;
+    struct retry *retries; /* connections that wait for another try: a ring, the oldest first */
+    uint32_t retry_first;
+    uint32_t retry_count;
+    uint64_t retried_count;
     uint32_t settled_count;
     uint32_t *ready; /* publishers that may have room in their window */
     uint32_t ready_count;

@@ -109,6 +109,7 @@ static void deal_out_clients(struct traffic *traffic)
         tw->traffic = traffic;
         tw->handed_over = PLAN_NONE;
         tw->client_of_slot = array_new(conn_counts[i], sizeof(uint32_t));
+        tw->retries = array_new(conn_counts[i], sizeof(struct retry));
         tw->ready = array_new(traffic->plan.publisher_count, sizeof(uint32_t));
         tw->publishers = array_new(traffic->plan.publisher_count, sizeof(uint32_t));
         conn_counts[i] = 0;
@@ -249,6 +250,7 @@ void traffic_deinit(struct traffic *traffic)
     for (uint32_t i = 0; i < traffic->worker_count; i++) {
         worker_deinit(&traffic->workers[i].worker);
         free(traffic->workers[i].client_of_slot);
+        free(traffic->workers[i].retries);
         free(traffic->workers[i].ready);
         free(traffic->workers[i].publishers);
     }

@@ -233,6 +233,7 @@ static void verdict(struct traffic *traffic, struct result *result)
 
         histogram_merge(&result->latency, &tw->latency);
         secure_tally_add(&result->secure, &tw->worker.secure_tally);
+        result->retried_count += tw->retried_count;
         result->repeated_count += tw->repeated_count;
         result->reordered_count += tw->reordered_count;
         result->foreign_count += tw->foreign_count;

@@ -15,6 +15,7 @@
 
 #define POLL_MS         5
 #define MISDEED_EVERY   10u
+#define REFUSED_FIRST   10u
 #define CLOSE_AFTER     100u
 #define RECV_BYTES      65536u
 #define INVENTED_NUMBER "not one of this run's messages, but long enough to hold a stamp"
@@ -100,6 +101,15 @@ static void publish(struct fake_nats *fake, const char *topic, struct span paylo
     }
 }
 
+/* Counts those it says yes to. */
+static bool is_one_of_the_first(struct fake_nats *fake)
+{
+    if (fake->habit != FAKE_REFUSES_FIRST || fake->misdeed_count == REFUSED_FIRST)
+        return false;
+    fake->misdeed_count++;
+    return true;
+}
+
 /* One line at the front of the input, with its payload; returns the bytes used, 0 for more. */
 static size_t line_take(struct fake_nats *fake, struct fake_client *client, struct span input)
 {
@@ -124,7 +134,7 @@ static size_t line_take(struct fake_nats *fake, struct fake_client *client, stru
         client->ids[client->topic_count++] = number;
     } else if (strncmp(line, "PING", 4) == 0) {
         send_all(client->fd, "PONG\r\n", 6);
-    } else if (fake->habit == FAKE_REFUSES) {
+    } else if (fake->habit == FAKE_REFUSES || is_one_of_the_first(fake)) {
         send_all(client->fd, "-ERR 'Authorization Violation'\r\n", 32);
     }
     return line_bytes;

@@ -25,6 +25,7 @@ enum fake_habit {
     FAKE_INVENTS,           /* every tenth message also as one nobody sent */
     FAKE_CLOSES_SUBSCRIBER, /* after a hundred deliveries, once */
     FAKE_REFUSES,           /* everybody */
+    FAKE_REFUSES_FIRST,     /* the first ten that come */
 };
 
 struct fake_client {
@@ -38,7 +39,8 @@ struct fake_client {
 struct fake_nats {
     struct sockaddr_in address; /* where it listens; constant after start */
     enum fake_habit habit;
-    _Atomic uint64_t misdeed_count; /* messages lost, repeated, swapped or invented */
+    _Atomic uint64_t
+        misdeed_count; /* messages lost, repeated, swapped, invented; clients refused */
     _Atomic bool is_stopped;
 
     /* -- its thread -- */

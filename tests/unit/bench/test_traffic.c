@@ -155,6 +155,19 @@ Test(traffic, fails_with_the_broker_s_words_when_it_refuses, .init = cr_redirect
     cr_assert_not_null(strstr(text, "Authorization Violation"), "\"%s\"", text);
 }
 
+Test(traffic, tries_again_when_it_is_turned_away)
+{
+    struct options options = options_of(CASE_IDLE);
+
+    options.conn_count = 40;
+    options.thread_count = 2;
+    options.retry_seconds = 0.01;
+    cr_assert(run(&options, FAKE_REFUSES_FIRST));
+    cr_assert(result_is_good(&result));
+    cr_assert_eq(result.retried_count, fake.misdeed_count);
+    cr_assert_eq(result.delivered_count, 40);
+}
+
 Test(traffic, fails_when_nobody_listens, .init = cr_redirect_stderr)
 {
     struct options options = options_of(CASE_PAIR);
