@@ -28,13 +28,41 @@ def find_program(name):
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
+class Credentials:
+    """A CA and server certificates for 127.0.0.1, made by `smq ca`, in a temporary folder: the same
+    for every broker. Peers get the ECDSA certificate, which is the cheaper one."""
+
+    def __init__(self):
+        smq = os.environ.get("SMQ", "build/smq")
+        self.folder = tempfile.mkdtemp(prefix="smqbench-ca-")
+        for words in (["init"], ["server", "localhost", "127.0.0.1"]):
+            subprocess.run(
+                [smq, "ca", *words, "--dir", self.folder], check=True, stdout=subprocess.DEVNULL
+            )
+        server = os.path.join(self.folder, "server", "localhost")
+        self.ca = os.path.join(self.folder, "ca.crt")
+        self.ecc, self.ecc_key = (os.path.join(server, f"ecc.{end}") for end in ("crt", "key"))
+        self.rsa, self.rsa_key = (os.path.join(server, f"rsa.{end}") for end in ("crt", "key"))
+
+    def smqd_settings(self):
+        return [
+            f"tls.ecc_certificate={self.ecc}", f"tls.ecc_key={self.ecc_key}",
+            f"tls.rsa_certificate={self.rsa}", f"tls.rsa_key={self.rsa_key}",
+        ]  # fmt: skip
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 class Broker:
     """One running broker. Subclasses say how to start it."""
 
     name = ""
     protocol = ""
 
-    def __init__(self):
+    def __init__(self, credentials=None):
+        """@credentials: speak TLS with these, and nothing else."""
+        self.credentials = credentials
         self.port = free_port()
         self.folder = tempfile.mkdtemp(prefix="smqbench-")
         self.log_path = os.path.join(self.folder, "log")
@@ -46,12 +74,14 @@ class Broker:
     def version(self):
         raise NotImplementedError
 
-    def start(self):
-        """Start, and wait until it accepts connections. Raises RuntimeError when it does not."""
+    def start(self, group=None):
+        """Start, in a bench/cgroup.py group if one is given, and wait until it accepts
+        connections. Raises RuntimeError when it does not."""
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder
-            )
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
+                preexec_fn=None if group is None else group.enter,
+            )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -90,15 +120,18 @@ class Smqd(Broker):
 
     protocol = "smq"
 
-    def __init__(self, path, name="smqd", settings=()):
-        super().__init__()
+    def __init__(self, path, name="smqd", settings=(), credentials=None):
+        super().__init__(credentials)
         self.path = os.path.abspath(path)
         self.name = name
         self.settings = list(settings)
 
     def command(self):
-        words = [self.path, "--listen", f"tcp://127.0.0.1:{self.port}", "--data-dir", self.folder]
-        for setting in self.settings:
+        scheme = "tcp" if self.credentials is None else "tls"
+        settings = [] if self.credentials is None else self.credentials.smqd_settings()
+        words = [self.path, "--listen", f"{scheme}://127.0.0.1:{self.port}"]
+        words += ["--data-dir", self.folder]
+        for setting in settings + self.settings:
             words += ["--set", setting]
         return words
 
@@ -113,8 +146,15 @@ class Redis(Broker):
     protocol = "redis"
 
     def command(self):
+        port = ["--port", str(self.port)]
+        if self.credentials is not None:
+            port = [
+                "--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no",
+                "--tls-cert-file", self.credentials.ecc, "--tls-key-file",
+                self.credentials.ecc_key, "--tls-ca-cert-file", self.credentials.ca,
+            ]  # fmt: skip
         return [
-            find_program("redis-server"), "--bind", "127.0.0.1", "--port", str(self.port),
+            find_program("redis-server"), "--bind", "127.0.0.1", *port,
             "--protected-mode", "no", "--save", "", "--appendonly", "no", "--dir", self.folder,
             "--maxclients", "19000", "--client-output-buffer-limit", "pubsub 0 0 0",
         ]  # fmt: skip
@@ -130,9 +170,11 @@ class Nats(Broker):
     protocol = "nats"
 
     def command(self):
-        return [
-            find_program("nats-server"), "-a", "127.0.0.1", "-p", str(self.port),
-        ]  # fmt: skip
+        words = [find_program("nats-server"), "-a", "127.0.0.1", "-p", str(self.port)]
+        if self.credentials is not None:
+            words += ["--tls", "--tlscert", self.credentials.ecc]
+            words += ["--tlskey", self.credentials.ecc_key]
+        return words
 
     def version(self):
         return first_line([find_program("nats-server"), "--version"])
@@ -152,6 +194,9 @@ class Mosquitto(Broker):
                 "set_tcp_nodelay true\nmax_queued_messages 0\nmax_connections -1\n"
                 "log_type error\n"
             )
+            if self.credentials is not None:
+                config.write(f"certfile {self.credentials.ecc}\n")
+                config.write(f"keyfile {self.credentials.ecc_key}\n")
             if os.getuid() == 0:
                 config.write("user root\n")
         return [find_program("mosquitto"), "-c", path]

@@ -1,14 +1,16 @@
 #!/bin/bash
 # bench/run.sh — measure smqd beside Redis, NATS and mosquitto on this machine, in one run.
 #
-#   bench/run.sh             every case; writes bench/results/latest.md and latest.json
+#   bench/run.sh             every case; writes bench/results/latest.md and tls.md, and .json of each
+#   bench/run.sh tls         all over TLS; writes tls.md alone ("latest": all the others)
 #   bench/run.sh CASE...     only these; prints, and leaves bench/results alone
 #   bench/run.sh --list      the cases
 #
 # Environment (defaults):
 #   BENCH_SECONDS   length of each measurement, seconds (3; 8 where messages are sparse)
+#   BENCH_DEVICE_SECONDS   how long the devices in 64 MiB are watched (60)
 #   BENCH_ROUNDS    how often each is repeated, interleaved; the median counts (3)
-#   SMQD, SMQBENCH  the binaries (build/smqd, build/smqbench)
+#   SMQD, SMQBENCH, SMQ  the binaries (build/smqd, build/smqbench, build/smq)
 #
 # The peers are installed with apt when missing, without starting their services. Every broker
 # measured is a private process on a free loopback port, stopped at the end.

@@ -5,25 +5,21 @@ median of the rounds counts, because a virtual machine's speed may change by hal
 to the next. A goal compares smqd in its default configuration with the best peer of this run.
 """
 
-import collections
 import datetime
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 
 import brokers
+import tls_table
+from figures import (
+    CPU, P50, P99, RATE, ROUNDS, SECONDS, SECONDS_BUSY, SECONDS_SPARSE, SMQBENCH, SMQD, Case, Goal,
+    Report, measure, median, number, progress, run_case, table_head, with_broker,
+)  # fmt: skip
 
 RESULTS = "bench/results"
-SMQD = os.environ.get("SMQD", "build/smqd")
-SMQBENCH = os.environ.get("SMQBENCH", "build/smqbench")
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
-SECONDS = os.environ.get("BENCH_SECONDS")
-SECONDS_BUSY = "3"
-SECONDS_SPARSE = "8"  # CPU of a quiet run needs longer
-
 # Threads of smqd: I/O + router. The default is what the goals are for; the others are shown.
 VARIANTS = (
     ("smqd", ()),
@@ -34,20 +30,6 @@ VARIANTS = (
 # Where a connection table of one uring (20,000 descriptors) is too small, or must not matter.
 SETTINGS_WIDE = ("threads.io=6",)
 SETTINGS_TOPICS = ("limits.topics_per_client=20000", "limits.subscriptions_per_client=20000")
-
-Goal = collections.namedtuple("Goal", "metric relation factor")
-Case = collections.namedtuple(
-    "Case", "title words goals shown is_sparse unit", defaults=((), False, "message")
-)
-
-CPU, RATE, P50, P99, RSS = "cpu", "rate", "p50", "p99", "rss"
-METRICS = {
-    CPU: ("server CPU µs/{unit}", lambda r: r["server"]["cpu_us_per_message"], min),
-    RATE: ("{unit}s/s", lambda r: r["rate_per_s"], max),
-    P50: ("p50 µs", lambda r: r["latency_us"]["p50"], min),
-    P99: ("p99 µs", lambda r: r["latency_us"]["p99"], min),
-    RSS: ("RSS bytes/connection", lambda r: r["server"]["rss_bytes_per_connection"], min),
-}
 
 CASES = {
     "pair": Case(
@@ -119,116 +101,6 @@ FLAT_TOPICS = (10, 1000, 10000, 100000)
 FLAT_GOAL = 1.5  # dearest beside cheapest, connections; topics are shown
 FAIR_GOAL = 0.5
 SLOW_GOAL = 0.8  # rate with one stopped subscriber, beside the rate without
-
-
-class Report:
-    """Lines for people and everything for machines, collected as cases end."""
-
-    def __init__(self):
-        self.lines = []
-        self.raw = {}
-        self.notes = []
-        self.missed = 0
-        self.judged = 0
-
-    def say(self, line=""):
-        self.lines.append(line)
-        print(line, flush=True)
-
-    def judge(self, is_met):
-        self.judged += 1
-        if not is_met:
-            self.missed += 1
-        return "pass" if is_met else "**MISS**"
-
-
-def progress(text):
-    print(f"  {text}", file=sys.stderr, flush=True)
-
-
-def measure(report, broker, words, is_sparse=False):
-    """Run smqbench once against @broker; its JSON object, or None when the run failed."""
-    seconds = SECONDS or (SECONDS_SPARSE if is_sparse else SECONDS_BUSY)
-    command = [
-        SMQBENCH, *words.split(), "--protocol", broker.protocol,
-        "--connect", f"127.0.0.1:{broker.port}", "--pid", str(broker.process.pid),
-        "--json", "--quiet",
-    ]  # fmt: skip
-    if "--seconds" not in command:
-        command += ["--seconds", seconds]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1):
-        report.notes.append(f"{broker.name}: `{words}` failed: {done.stderr.strip()}")
-        return None
-    result = json.loads(done.stdout)
-    if not result["ok"]:
-        report.notes.append(
-            f"{broker.name}: `{words}`: lost {result['lost']}, duplicated {result['duplicated']}, "
-            f"reordered {result['reordered']}, failed {result['failed']}, closed {result['closed']}"
-        )
-    return result
-
-
-def median(results, metric):
-    """The median over the rounds that worked, or None."""
-    values = [METRICS[metric][1](result) for result in results if result is not None]
-    return statistics.median(values) if values else None
-
-
-def number(value):
-    """Three figures, or a whole number when it is large."""
-    if value is None:
-        return "–"
-    if value >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-def is_met(ratio, goal):
-    if goal.relation == ">=":
-        return ratio >= goal.factor
-    return ratio < goal.factor if goal.relation == "<" else ratio <= goal.factor
-
-
-def run_case(report, name, case, running):
-    """All rounds of one case over all brokers; its rows of the table."""
-    results = {broker.name: [] for broker in running}
-    for round_index in range(ROUNDS):
-        for broker in running:
-            progress(f"{name}: round {round_index + 1} of {ROUNDS}, {broker.name}")
-            results[broker.name].append(measure(report, broker, case.words, case.is_sparse))
-    report.raw[name] = results
-    goals = {goal.metric: goal for goal in case.goals}
-    for metric in (*goals, *case.shown):
-        row_say(report, case, metric, goals.get(metric), results, running)
-
-
-def row_say(report, case, metric, goal, results, running):
-    values = {broker.name: median(results[broker.name], metric) for broker in running}
-    peers = [values[b.name] for b in running if b.protocol != "smq" and values[b.name] is not None]
-    ours = values.get("smqd")
-    ratio = None
-    if ours is not None and peers and METRICS[metric][2](peers) > 0:
-        ratio = ours / METRICS[metric][2](peers)
-    figure = METRICS[metric][0].format(unit=case.unit)
-    cells = [case.title, figure, *(number(values[b.name]) for b in running)]
-    cells.append("–" if ratio is None else f"{ratio:.2f}×")
-    cells.append(f"{goal.relation} {goal.factor:g}×" if goal else "shown")
-    if goal is None:
-        cells.append("")
-    elif ratio is None:
-        cells.append("no result")
-        report.judge(False)
-    else:
-        clean = all(r is not None and r["ok"] for r in results["smqd"])
-        cells.append(report.judge(is_met(ratio, goal) and clean))
-    report.say("| " + " | ".join(cells) + " |")
-
-
-def table_head(report, running):
-    heads = ["case", "figure", *(broker.name for broker in running), "smqd : best", "goal", ""]
-    report.say("| " + " | ".join(heads) + " |")
-    report.say("|" + "---|" * len(heads))
 
 
 # -- cases with a shape of their own; each starts fresh brokers where memory is what counts --
@@ -384,19 +256,6 @@ def smqd_maker(settings=(), name="smqd"):
     return lambda: brokers.Smqd(SMQD, name, settings)
 
 
-def with_broker(report, make, body):
-    """Start a broker for one case alone, and stop it whatever happens."""
-    broker = make()
-    try:
-        broker.start()
-        body(report, broker)
-    except RuntimeError as error:
-        report.notes.append(str(error))
-        report.say(f"\n{broker.name} did not start: {report.judge(False)}\n")
-    finally:
-        broker.stop()
-
-
 def start_all(report):
     """The brokers that stay up for the whole table."""
     makers = []
@@ -421,7 +280,18 @@ def commit_name():
     return done.stdout.strip() if done.returncode == 0 else "unknown"
 
 
-def machine_facts(running):
+def versions():
+    """Of all brokers that are installed, in one line."""
+    makers = [smqd_maker()] if os.path.exists(SMQD) else []
+    texts = []
+    for make in makers + brokers.installed_peers():
+        broker = make()
+        texts.append(broker.version())
+        broker.stop()
+    return ", ".join(sorted(texts))
+
+
+def machine_facts():
     cpu = "unknown"
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:
         for line in lines:
@@ -429,13 +299,12 @@ def machine_facts(running):
                 cpu = line.split(":", 1)[1].strip()
                 break
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    versions = {broker.protocol: broker.version() for broker in running}
     return {
         "when": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "kernel": platform.release(),
         "cpu": f"{cpu}, {os.cpu_count()} cores",
         "memory": f"{memory_bytes / 2**30:.0f} GiB",
-        "versions": ", ".join(sorted(versions.values())),
+        "versions": versions(),
         "commit": commit_name(),
         "method": f"64-byte payload, {SECONDS or SECONDS_BUSY} s a measurement "
         f"({SECONDS or SECONDS_SPARSE} s where sparse), median of {ROUNDS} interleaved rounds, "
@@ -443,26 +312,22 @@ def machine_facts(running):
     }
 
 
-def write_results(report, facts):
+def write_results(report, facts, name):
     os.makedirs(RESULTS, exist_ok=True)
-    with open(os.path.join(RESULTS, "latest.md"), "w", encoding="utf-8") as out:
+    path = os.path.join(RESULTS, name)
+    with open(f"{path}.md", "w", encoding="utf-8") as out:
         out.write("\n".join(report.lines) + "\n")
-    with open(os.path.join(RESULTS, "latest.json"), "w", encoding="utf-8") as out:
+    with open(f"{path}.json", "w", encoding="utf-8") as out:
         json.dump({"facts": facts, "notes": report.notes, "results": report.raw}, out, indent=1)
         out.write("\n")
-    print(f"written: {RESULTS}/latest.md and latest.json", file=sys.stderr)
+    print(f"written: {path}.md and {name}.json", file=sys.stderr)
 
 
-def run(report, chosen):
-    """Everything that was asked for, over brokers that are always stopped again."""
+def run_plain(report, chosen):
+    """All without TLS that was asked for, over brokers that are always stopped again."""
     needs_running = [name for name in chosen if name in CASES or name in ("fair", "slow")]
     running = start_all(report) if needs_running else []
     try:
-        facts = machine_facts(running)
-        report.say("# smqd beside its peers\n")
-        for key, value in facts.items():
-            report.say(f"* {key}: {value}")
-        report.say()
         if any(name in CASES for name in chosen):
             table_head(report, running)
             for name in (name for name in CASES if name in chosen):
@@ -478,18 +343,52 @@ def run(report, chosen):
     for name, runner in (("idle", run_idle), ("idle100k", run_idle100k), ("flat", run_flat)):
         if name in chosen:
             runner(report)
-    return facts
+
+
+# A file of results each: its heading, its cases, and what runs them.
+SECTIONS = {
+    "latest": ("smqd beside its peers", (*CASES, *SPECIAL), run_plain),
+    "tls": ("smqd beside its peers, over TLS", (*tls_table.CASES, *tls_table.SPECIAL),
+            tls_table.run),
+}  # fmt: skip
+
+
+def run_section(name, chosen, is_written):
+    """The chosen cases of a section; how many goals were missed."""
+    title, _, runner = SECTIONS[name]
+    report = Report()
+    facts = machine_facts()
+    report.say(f"# {title}\n")
+    for key, value in facts.items():
+        report.say(f"* {key}: {value}")
+    report.say()
+    runner(report, chosen)
+    if report.notes:
+        report.say("### Notes\n")
+        for note in report.notes:
+            report.say(f"* {note}")
+        report.say()
+    report.say(f"{report.judged - report.missed} of {report.judged} goals met.")
+    if is_written:
+        write_results(report, facts, name)
+    return report.missed
+
+
+def list_cases():
+    for cases, special in ((CASES, SPECIAL), (tls_table.CASES, tls_table.SPECIAL)):
+        for name, case in cases.items():
+            print(f"{name:10} {case.title}")
+        for name, title in special.items():
+            print(f"{name:10} {title}")
 
 
 def main():
     words = sys.argv[1:]
-    known = [*CASES, *SPECIAL]
     if words == ["--list"]:
-        for name, case in CASES.items():
-            print(f"{name:10} {case.title}")
-        for name, title in SPECIAL.items():
-            print(f"{name:10} {title}")
+        list_cases()
         return 0
+    whole = [name for name in SECTIONS if name in words] or ([] if words else list(SECTIONS))
+    known = [*SECTIONS, *(case for _, cases, _ in SECTIONS.values() for case in cases)]
     unknown = [word for word in words if word not in known]
     if unknown:
         print(f"bench/run.sh: no case {unknown[0]!r}; see bench/run.sh --list", file=sys.stderr)
@@ -497,17 +396,12 @@ def main():
     if not os.path.exists(SMQBENCH):
         print(f"bench/run.sh: {SMQBENCH} is missing; build it first (make)", file=sys.stderr)
         return 1
-    report = Report()
-    facts = run(report, words or known)
-    if report.notes:
-        report.say("### Notes\n")
-        for note in report.notes:
-            report.say(f"* {note}")
-        report.say()
-    report.say(f"{report.judged - report.missed} of {report.judged} goals met.")
-    if not words:
-        write_results(report, facts)
-    return 0 if report.missed == 0 else 1
+    missed = 0
+    for name, (_, cases, _) in SECTIONS.items():
+        chosen = cases if name in whole else [case for case in cases if case in words]
+        if chosen:
+            missed += run_section(name, chosen, name in whole)
+    return 0 if missed == 0 else 1
 
 
 if __name__ == "__main__":
