@@ -1,8 +1,8 @@
 /*
  * core/envelope.h — what actors say to each other: one cache line, passed by value over a lane.
  *
- *      I/O actor ──CONNECT SUBSCRIBE PUBLISH …──> shard
- *      I/O actor <──CONNECTED SUBSCRIBED DELIVER …── shard
+ *      host ──CONNECT SUBSCRIBE PUBLISH …──> shard            (host: I/O actor or local actor)
+ *      host <──CONNECTED SUBSCRIBED DELIVER …── shard
  *
  * The only thing an envelope owns is one reference on `msg` (NULL: none): whoever pops it owns
  * that reference. Connections are named by handle, never by pointer; a handle whose connection
@@ -18,8 +18,8 @@ struct msg;
 
 /* name; who sends it to whom and what its fields say */
 #define ENVELOPES(X)                                                                               \
-    /* -- I/O actor to shard -- */                                                                 \
-    X(CONNECT)     /* conn wants UID; msg: identity; hash: of the UID */                           \
+    /* -- host to shard -- */                                                                      \
+    X(CONNECT)     /* conn wants UID; msg: identity; hash: of the UID; SERVER */                   \
     X(GONE)        /* conn, which had the ETID id, has closed */                                   \
     X(SUBSCRIBE)   /* conn; msg: topic name; hash: of the name; AT_LIMIT */                        \
     X(CREATE)      /* the same, without subscribing */                                             \
@@ -30,7 +30,7 @@ struct msg;
     X(PUBLISH)     /* msg: a run from etid to id; count: its frames */                             \
     X(OBSERVE)     /* conn; id */                                                                  \
     X(UNOBSERVE)   /* conn; id */                                                                  \
-    /* -- shard to I/O actor -- */                                                                 \
+    /* -- shard to host -- */                                                                      \
     X(CONNECTED)    /* conn has the ETID id; status: Connack code */                               \
     X(KICK)         /* conn lost its UID to a newer connection */                                  \
     X(SUBSCRIBED)   /* conn now holds id, subscribed; status; msg: name; NEW */                    \
@@ -83,6 +83,7 @@ enum http_answer {
 #define ENVELOPE_ENDED        0x08u /* the observation has ended */
 #define ENVELOPE_SILENT       0x10u /* book-keeping only: the client hears nothing */
 #define ENVELOPE_REPLY        0x20u /* the one answer to an OBSERVE */
+#define ENVELOPE_SERVER       0x40u /* wants ETID 1; goes to the shard that owns it */
 
 /* Flags of HTTP_REQUEST. */
 #define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */

@@ -178,21 +178,38 @@ static void take_over(struct shard *shard, struct client *client, const struct e
     client->conn = envelope->conn;
 }
 
+static void refuse_connect(struct shard *shard, const struct envelope *envelope,
+                           enum smq_connack code)
+{
+    msg_unref(&shard->mem, envelope->msg);
+    answer(shard, envelope, (struct envelope){.kind = ENVELOPE_CONNECTED, .status = (uint8_t)code});
+}
+
+/* ETID 1 is only for a client inside the broker, and only for one at a time (§1). */
+static bool may_be_server(struct shard *shard, const struct envelope *envelope)
+{
+    must(mesh_shard_of_id(shard->port->mesh, SMQ_ID_SERVER) == shard->shard_index);
+    return !entity_by_id(shard, envelope->instance_index, SMQ_ID_SERVER).client;
+}
+
 static void on_connect(struct shard *shard, const struct envelope *envelope)
 {
     struct span uid = identity_uid(envelope->msg);
+    bool is_server = envelope->flags & ENVELOPE_SERVER;
     struct client *client = client_by_uid(shard, envelope->instance_index, uid, envelope->hash);
 
+    if (is_server && (client || !may_be_server(shard, envelope))) {
+        refuse_connect(shard, envelope, SMQ_CONNACK_ACCESS_DENIED);
+        return;
+    }
     if (client) {
         take_over(shard, client, envelope);
     } else {
-        client = client_make(shard, envelope->instance_index, envelope->msg, envelope->hash);
+        client = client_make(shard, envelope->instance_index, envelope->msg, envelope->hash,
+                             is_server ? SMQ_ID_SERVER : 0);
         if (!client) {
             count(shard, SHARD_STAT_NO_MEMORY, 1);
-            msg_unref(&shard->mem, envelope->msg);
-            answer(shard, envelope,
-                   (struct envelope){.kind = ENVELOPE_CONNECTED,
-                                     .status = SMQ_CONNACK_UNAVAILABLE});
+            refuse_connect(shard, envelope, SMQ_CONNACK_UNAVAILABLE);
             return;
         }
         client->conn = envelope->conn;

@@ -394,7 +394,7 @@ struct client *client_by_uid(struct shard *shard, uint16_t instance, struct span
 }
 
 struct client *client_make(struct shard *shard, uint16_t instance, struct msg *identity,
-                           uint64_t hash)
+                           uint64_t hash, uint32_t id)
 {
     struct shard_instance *at = instance_at(shard, instance);
     uint32_t index;
@@ -402,7 +402,7 @@ struct client *client_make(struct shard *shard, uint16_t instance, struct msg *i
 
     if (!client)
         return NULL;
-    client->id = draw_id(shard, instance);
+    client->id = id ? id : draw_id(shard, instance);
     client->instance_index = (uint8_t)instance;
     client->identity = identity;
     if (table_insert(&at->uids, &shard->mem, (uint32_t)hash, index) != STATUS_OK)

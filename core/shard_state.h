@@ -86,9 +86,10 @@ void topic_count_out(struct shard *shard, struct topic *topic, uint16_t host_ind
 
 struct client *client_by_uid(struct shard *shard, uint16_t instance, struct span uid,
                              uint64_t hash);
-/* Takes the identity's reference on success. NULL: over the memory limit. */
+/* Make a client; @id 0: draw one. Takes the identity's reference on success. NULL: over the memory
+ * limit. */
 struct client *client_make(struct shard *shard, uint16_t instance, struct msg *identity,
-                           uint64_t hash);
+                           uint64_t hash, uint32_t id);
 void client_remove(struct shard *shard, struct client *client);
 
 /* What has this number: at most one of the two is set. */
