@@ -34,6 +34,8 @@ struct config_instance {
     uint32_t topic_count;
     struct config_pin *subtopics;
     uint32_t subtopic_count;
+    char *origins;    /* of pages that may open a WebSocket: words, "self" among them; "": any */
+    bool needs_login; /* WebSockets only, and only for who has logged in to the web UI */
 };
 
 /* One address to listen at. */
@@ -48,6 +50,7 @@ struct config_limits {
     uint32_t connection_count_max;  /* in all */
     uint32_t handshake_count_max;   /* connections that have not had their Connack */
     uint32_t handshake_timeout_ms;  /* from accept to Connect */
+    uint32_t page_count_max;        /* connections that ask for web pages */
     uint32_t topics_per_client_max; /* names a client created or subscribed to and still holds */
     uint32_t topics_per_instance_max;
     uint32_t topics_max; /* over all instances */

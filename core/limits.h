@@ -32,12 +32,15 @@
 #define LIMIT_LANE_BATCH     256u /* envelopes taken from one lane before looking at the next */
 
 /* -- connections -- */
-#define LIMIT_CONNS_PER_IO       (1u << 20) /* handle: 20 bits of slot */
-#define LIMIT_FILES_PER_URING    (1u << 16) /* 8 bytes each in the kernel, whether used or not */
-#define LIMIT_CONN_CHUNK         64u        /* slots allocated and given back together */
-#define LIMIT_HTTP_HEAD_BYTES    4096u      /* a bootstrap request; devices send about 100 */
-#define LIMIT_HELD_PER_CLIENT    32768u     /* ids one client may hold: its count is a u16 */
-#define LIMIT_PENDING_PER_CLIENT 8192u      /* unanswered requests; its count is a u16 */
+#define LIMIT_CONNS_PER_IO    (1u << 20) /* handle: 20 bits of slot */
+#define LIMIT_FILES_PER_URING (1u << 16) /* 8 bytes each in the kernel, whether used or not */
+#define LIMIT_CONN_CHUNK      64u        /* slots allocated and given back together */
+#define LIMIT_HTTP_HEAD_BYTES 8192u  /* devices send about 100, browsers with cookies some 1,000 */
+#define LIMIT_HTTP_BODY_BYTES 16384u /* the forms of the web pages are small */
+#define LIMIT_HTTP_AHEAD_BYTES                                                                     \
+    (256u * 1024)                       /* answers not yet taken, when the next request comes */
+#define LIMIT_HELD_PER_CLIENT    32768u /* ids one client may hold: its count is a u16 */
+#define LIMIT_PENDING_PER_CLIENT 8192u  /* unanswered requests; its count is a u16 */
 #define LIMIT_INFO_BYTES         1024u /* of a Connect's info: kept for as long as the client is there */
 #define LIMIT_REASON_BYTES       120u /* text in a Disconnect or a refused Connack */
 

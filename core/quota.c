@@ -15,6 +15,7 @@ void quotas_init(struct quotas *quotas, const struct config *config)
 
     set(&quotas->connections, limits->connection_count_max);
     set(&quotas->handshakes, limits->handshake_count_max);
+    set(&quotas->pages, limits->page_count_max);
     set(&quotas->topics, limits->topics_max);
     set(&quotas->subscriptions, limits->subscriptions_max);
     quotas->instances = calloc(config->instance_count, sizeof(*quotas->instances));

@@ -45,6 +45,7 @@ struct instance_quotas {
 struct quotas {
     struct quota connections; /* clients that have had Connack 0 */
     struct quota handshakes;  /* accepted, not yet that far */
+    struct quota pages;       /* connections that ask for web pages */
     struct quota topics;      /* over all instances */
     struct quota subscriptions;
     struct instance_quotas *instances; /* [config->instance_count] */

@@ -10,13 +10,15 @@
 #include "core/log.h"
 #include "net/io.h"
 #include "net/session.h"
+#include "net/ws_codec.h"
 
 #define BIT(state) (1u << (state))
 
 /* Row: from. Bits: where it may go. What is not here is a bug in the broker. */
 static const uint8_t conn_may_go[CONN_STATE_COUNT] = {
     [CONN_FREE] = BIT(CONN_HTTP),
-    [CONN_HTTP] = BIT(CONN_GREETED) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_HTTP] = BIT(CONN_ASKING) | BIT(CONN_GREETED) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
+    [CONN_ASKING] = BIT(CONN_HTTP) | BIT(CONN_GREETED) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
     [CONN_GREETED] = BIT(CONN_JOINING) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
     [CONN_JOINING] = BIT(CONN_LIVE) | BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
     [CONN_LIVE] = BIT(CONN_LEAVING) | BIT(CONN_CLOSING),
@@ -26,9 +28,9 @@ static const uint8_t conn_may_go[CONN_STATE_COUNT] = {
 static_assert(CONN_STATE_COUNT <= 8, "conn_may_go rows are eight bits wide");
 
 static const char *const state_names[CONN_STATE_COUNT] = {
-    [CONN_FREE] = "free",       [CONN_HTTP] = "http", [CONN_GREETED] = "greeted",
-    [CONN_JOINING] = "joining", [CONN_LIVE] = "live", [CONN_LEAVING] = "leaving",
-    [CONN_CLOSING] = "closing",
+    [CONN_FREE] = "free",       [CONN_HTTP] = "http",       [CONN_ASKING] = "asking",
+    [CONN_GREETED] = "greeted", [CONN_JOINING] = "joining", [CONN_LIVE] = "live",
+    [CONN_LEAVING] = "leaving", [CONN_CLOSING] = "closing",
 };
 
 static const struct {
@@ -182,21 +184,78 @@ struct conn *conn_next_marked(struct io *io)
     return conn;
 }
 
-void conn_send_control(struct io *io, struct conn *conn, struct span frame)
+static enum framing framing_of(const struct conn *conn)
+{
+    return conn->flags & CONN_WS ? FRAMING_WS : FRAMING_RAW;
+}
+
+/* Add a raw SMQ frame in the form the connection speaks. false: no memory. */
+static bool append_frame(struct io *io, struct conn *conn, struct span frame)
+{
+    if (framing_of(conn) == FRAMING_RAW)
+        return outq_append(&conn->out, &io->mem, frame);
+    size_t bytes_count = ws_run_bytes(frame);
+    uint8_t *to = outq_reserve(&conn->out, &io->mem, (uint32_t)bytes_count);
+
+    if (!to)
+        return false;
+    ws_encode_run(frame, to);
+    outq_commit(&conn->out, &io->mem, (uint32_t)bytes_count);
+    return true;
+}
+
+/* Is there room for something that must not be dropped? Otherwise the connection is closed. */
+static bool has_control_room(struct io *io, struct conn *conn, size_t bytes_count)
 {
     uint32_t room_bytes = io->config->limits.queue_bytes_max + LIMIT_QUEUE_CONTROL_ROOM;
 
-    if (conn->state >= CONN_LEAVING)
+    if (conn->out.queued_bytes + bytes_count <= room_bytes)
+        return true;
+    conn_close(io, conn, CLOSE_SLOW);
+    return false;
+}
+
+void conn_send_control(struct io *io, struct conn *conn, struct span frame)
+{
+    if (conn->state >= CONN_LEAVING || !has_control_room(io, conn, frame.bytes_count))
         return;
-    if (conn->out.queued_bytes + frame.bytes_count > room_bytes) {
-        conn_close(io, conn, CLOSE_SLOW);
+    if (!append_frame(io, conn, frame))
+        conn_close(io, conn, CLOSE_MEMORY);
+    else
+        conn_mark(io, conn);
+}
+
+void conn_send_ws(struct io *io, struct conn *conn, struct span frame)
+{
+    if (conn->state >= CONN_LEAVING || !has_control_room(io, conn, frame.bytes_count))
         return;
-    }
-    if (!outq_append(&conn->out, &io->mem, frame)) {
+    if (!outq_append(&conn->out, &io->mem, frame))
+        conn_close(io, conn, CLOSE_MEMORY);
+    else
+        conn_mark(io, conn);
+}
+
+/* HTTP has been queued, or could not be. */
+static void after_http(struct io *io, struct conn *conn, bool fits)
+{
+    if (!fits) {
         conn_close(io, conn, CLOSE_MEMORY);
         return;
     }
+    conn->out.tail->is_opaque = true;
     conn_mark(io, conn);
+}
+
+void conn_send_http(struct io *io, struct conn *conn, struct span bytes)
+{
+    if (conn->state < CONN_LEAVING)
+        after_http(io, conn, outq_append(&conn->out, &io->mem, bytes));
+}
+
+void conn_send_http_msg(struct io *io, struct conn *conn, struct msg *msg)
+{
+    if (conn->state < CONN_LEAVING && msg->bytes_count > 0)
+        after_http(io, conn, outq_append_shared(&conn->out, &io->mem, msg, 0, msg->bytes_count));
 }
 
 /* Say once who is slow; again only after its queue had emptied. */
@@ -235,13 +294,14 @@ static bool append_part(struct io *io, struct conn *conn, struct msg *run, uint3
 }
 
 /* How much of @run, in whole frames, fits into @room_bytes. */
-static uint32_t fitting_bytes(const struct msg *run, uint32_t room_bytes, uint32_t *frame_count)
+static uint32_t fitting_bytes(const struct msg *run, enum framing framing, uint32_t room_bytes,
+                              uint32_t *frame_count)
 {
     uint32_t end = 0;
 
     *frame_count = 0;
     while (end < run->bytes_count) {
-        uint32_t frame_bytes = smq_load_u16(run->bytes + end);
+        uint32_t frame_bytes = framed_bytes(run->bytes + end, framing);
 
         if (end + frame_bytes > room_bytes)
             break;
@@ -275,13 +335,14 @@ static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint
         return;
     }
     if (io->config->limits.slow_consumer == SLOW_DROP_OLD) {
-        uint32_t dropped_count = outq_drop_oldest(&conn->out, &io->mem, excess_bytes, &freed_bytes);
+        uint32_t dropped_count =
+            outq_drop_oldest(&conn->out, &io->mem, framing_of(conn), excess_bytes, &freed_bytes);
 
         drop(io, conn, IO_STAT_DROPPED_OLD, dropped_count);
     }
     /* Acks and the like may have filled it beyond the limit; a message never does. */
     uint32_t room = conn->out.queued_bytes < bytes_max ? bytes_max - conn->out.queued_bytes : 0;
-    uint32_t end = fitting_bytes(run, room, &fitting_count);
+    uint32_t end = fitting_bytes(run, framing_of(conn), room, &fitting_count);
     drop(io, conn, IO_STAT_DROPPED_NEW, frame_count - fitting_count);
     if (fitting_count > 0 && append_part(io, conn, run, 0, end)) {
         io_count(io, IO_STAT_MESSAGES_OUT, fitting_count);
@@ -292,22 +353,43 @@ static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint
     conn_mark(io, conn);
 }
 
-void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
+/* The run as @conn's client wants it; NULL: no memory to make that form. */
+static struct msg *run_form(struct run *run, struct io *io, const struct conn *conn)
+{
+    if (framing_of(conn) == FRAMING_RAW)
+        return run->raw;
+    if (!run->ws) {
+        run->ws = msg_new(&io->mem, ws_run_bytes(msg_span(run->raw)));
+        if (run->ws)
+            ws_encode_run(msg_span(run->raw), run->ws->bytes);
+    }
+    return run->ws;
+}
+
+void run_deinit(struct run *run, struct mem *mem)
+{
+    msg_unref(mem, run->ws);
+    run->ws = NULL;
+}
+
+void conn_send_run(struct io *io, struct conn *conn, struct run *run)
 {
     if (conn->state != CONN_LIVE) {
-        io_count(io, IO_STAT_DROPPED_GONE, frame_count);
+        io_count(io, IO_STAT_DROPPED_GONE, run->frame_count);
         return;
     }
-    if (conn->out.queued_bytes + run->bytes_count > queue_bytes_max(io)) {
-        send_to_slow(io, conn, run, frame_count);
+    struct msg *form = run_form(run, io, conn);
+
+    if (form && conn->out.queued_bytes + form->bytes_count > queue_bytes_max(io)) {
+        send_to_slow(io, conn, form, run->frame_count);
         return;
     }
-    if (!append_part(io, conn, run, 0, run->bytes_count)) {
-        drop(io, conn, IO_STAT_DROPPED_MEMORY, frame_count);
+    if (!form || !append_part(io, conn, form, 0, form->bytes_count)) {
+        drop(io, conn, IO_STAT_DROPPED_MEMORY, run->frame_count);
         return;
     }
-    io_count(io, IO_STAT_MESSAGES_OUT, frame_count);
-    conn->sent_count += frame_count;
+    io_count(io, IO_STAT_MESSAGES_OUT, run->frame_count);
+    conn->sent_count += run->frame_count;
     conn_mark(io, conn);
 }
 
@@ -319,18 +401,40 @@ void conn_shed(struct io *io, struct conn *conn)
         return;
     note_slow(io, conn);
     uint32_t dropped_count =
-        outq_drop_oldest(&conn->out, &io->mem, conn->out.queued_bytes - LIMIT_TIGHT_QUEUE_BYTES,
-                         &freed_bytes);
+        outq_drop_oldest(&conn->out, &io->mem, framing_of(conn),
+                         conn->out.queued_bytes - LIMIT_TIGHT_QUEUE_BYTES, &freed_bytes);
     drop(io, conn, IO_STAT_DROPPED_MEMORY, dropped_count);
 }
 
 /* -- the end -- */
 
+/* The code of the Close that ends a WebSocket. */
+static enum ws_close ws_code_of(enum close_reason reason)
+{
+    return reason == CLOSE_DRAIN      ? WS_CLOSE_GOING_AWAY /* come back */
+           : reason == CLOSE_PROTOCOL ? WS_CLOSE_POLICY
+                                      : WS_CLOSE_NORMAL;
+}
+
+static bool append_ws_close(struct io *io, struct conn *conn, enum ws_close code)
+{
+    uint8_t frame[4];
+
+    must(ws_encode_header(frame, WS_CLOSE, 2) == 2);
+    smq_store_u16(frame + 2, (uint16_t)code);
+    conn->flags |= CONN_WS_CLOSED;
+    return outq_append(&conn->out, &io->mem, span_of(frame, sizeof(frame)));
+}
+
 void conn_leave(struct io *io, struct conn *conn, enum close_reason reason, struct span frame)
 {
     if (conn->state >= CONN_LEAVING)
         return;
-    if (frame.bytes_count > 0 && !outq_append(&conn->out, &io->mem, frame)) {
+    bool fits = frame.bytes_count == 0 || append_frame(io, conn, frame);
+
+    if (fits && conn->flags & CONN_WS && !(conn->flags & CONN_WS_CLOSED))
+        fits = append_ws_close(io, conn, ws_code_of(reason));
+    if (!fits) {
         conn_close(io, conn, reason);
         return;
     }

@@ -1,6 +1,8 @@
 /*
  * net/conn.h — one connection: its slot, its life, its output.
  *
+ *           ASKING
+ *            ↑↓ └────┐
  *   FREE → HTTP → GREETED → JOINING → LIVE ─┐
  *            └───────┴─────────┴────────────┼→ LEAVING ─┐
  *            (any of them)                  └───────────┴→ CLOSING → FREE
@@ -22,7 +24,8 @@ struct io;
 
 enum conn_state {
     CONN_FREE = 0, /* the slot may be given out by the kernel */
-    CONN_HTTP,     /* reading the bootstrap request */
+    CONN_HTTP,     /* reading a request: a bootstrap, an upgrade, or for a page */
+    CONN_ASKING,   /* the request is with the web actor; waiting for its answer */
     CONN_GREETED,  /* Init sent; waiting for Connect */
     CONN_JOINING,  /* Connect is with the shard; waiting for its verdict */
     CONN_LIVE,     /* Connack 0 sent */
@@ -36,7 +39,7 @@ enum conn_state {
     X(PEER, "the peer closed")                                                                     \
     X(DISCONNECT, "the client sent Disconnect")                                                    \
     X(PROTOCOL, "protocol error")                                                                  \
-    X(HTTP, "not an SMQ bootstrap request")                                                        \
+    X(HTTP, "an HTTP request, answered or refused")                                                \
     X(REFUSED, "Connect refused")                                                                  \
     X(TAKEOVER, "the same UID connected again")                                                    \
     X(HANDSHAKE_TIMEOUT, "no Connect in time")                                                     \
@@ -46,7 +49,8 @@ enum conn_state {
     X(DRAIN, "the broker is shutting down")                                                        \
     X(IO_ERROR, "the kernel reported an error")                                                    \
     X(TLS, "a TLS handshake or record failed; see tls.failed")                                     \
-    X(CERTIFICATE, "its client certificate was revoked or expired")
+    X(CERTIFICATE, "its client certificate was revoked or expired")                                \
+    X(ENDED, "disconnected by an administrator")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
@@ -89,6 +93,10 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_SIGNING     0x2000u /* TLS waits for an RSA signature: bytes are kept */
 #define CONN_DEAF        0x4000u /* TLS may not be fed any more */
 #define CONN_MUTE        0x8000u /* nothing may be sealed any more: close_notify is, or TLS failed */
+#define CONN_WS          0x10000u /* it speaks WebSocket; `out` holds WebSocket frames */
+#define CONN_WS_CLOSED   0x20000u /* our Close is queued: nothing may follow it */
+#define CONN_ANSWERED    0x40000u /* it has had a page: it may be silent for a while, and then go */
+#define CONN_PAGES       0x80000u /* counts in the pages quota, not in handshakes */
 
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {
@@ -98,9 +106,11 @@ struct input_part {
 };
 
 struct conn_input {
-    struct input_part frame;    /* the beginning of a bootstrap head or of a frame */
-    struct input_part fragment; /* payload of PubFrag pieces so far, after room for a header */
+    struct input_part frame;    /* the beginning of an HTTP request, or of a frame */
+    struct input_part fragment; /* payload of PubFrag pieces, or of WebSocket fragments, so far */
     struct input_part cipher;   /* the beginning of a TLS record */
+    uint32_t request_bytes;     /* of the HTTP request in front of `frame`, body included, when it
+                                   is known: more than is there yet, or an upgrade being judged */
 };
 
 /* One id a connection holds: see net/holds.h. */
@@ -191,19 +201,37 @@ void conn_mark(struct io *io, struct conn *conn);
 /* The next marked connection, unmarked; NULL: none left. */
 struct conn *conn_next_marked(struct io *io);
 
-/* Queue bytes that must not be dropped (acks, changes, goodbyes). Closes the connection when even
- * that has no room. Thread: the owner. */
+/* Queue a raw SMQ frame that must not be dropped (acks, changes, goodbyes), in the form the
+ * connection speaks. Closes the connection when even that has no room. Thread: the owner. */
 void conn_send_control(struct io *io, struct conn *conn, struct span frame);
+
+/* Queue one WebSocket frame as it is, under the same rule. */
+void conn_send_ws(struct io *io, struct conn *conn, struct span frame);
+
+/* Queue an HTTP answer, or the end of one: all of @msg by reference, or bytes by copy. An answer is
+ * asked for, so it may be larger than any queue. */
+void conn_send_http(struct io *io, struct conn *conn, struct span bytes);
+void conn_send_http_msg(struct io *io, struct conn *conn, struct msg *msg);
+
+/* A run of Publishes on its way to several receivers, in the forms they speak. */
+struct run {
+    struct msg *raw;      /* raw SMQ frames; borrowed */
+    struct msg *ws;       /* the same as WebSocket messages, made for the first who wants them */
+    uint32_t frame_count; /* Publishes in it */
+};
+
+/* Free what was made of the run. */
+void run_deinit(struct run *run, struct mem *mem);
 
 /* Queue a run of Publishes, under the slow-consumer policy. Borrows @run.
  * Cost: one copy, or one reference from LIMIT_SHARE_BYTES_MIN on. No system call. */
-void conn_send_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count);
+void conn_send_run(struct io *io, struct conn *conn, struct run *run);
 
 /* Memory is tight: drop what is queued beyond LIMIT_TIGHT_QUEUE_BYTES, oldest first, counted. */
 void conn_shed(struct io *io, struct conn *conn);
 
-/* Say goodbye: @frame (may be empty) is queued, input is ignored, and when all has been sent the
- * connection is half-closed and then closed. */
+/* Say goodbye: @frame, a raw SMQ frame (may be empty), is queued, then a WebSocket's Close; input
+ * is ignored, and when all has been sent the connection is half-closed and then closed. */
 void conn_leave(struct io *io, struct conn *conn, enum close_reason reason, struct span frame);
 
 /* Close now; what is queued is lost. The reactor goes on with it at the end of the turn. */

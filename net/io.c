@@ -30,6 +30,8 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->name_key = options->name_key;
     io->seeds = (struct random_ids){.key = options->random_key};
     io->slot_count_max = options->slot_count_max;
+    io->web_index = options->web_index;
+    io->ws_accept = options->ws_accept;
     io->chunk_count = (options->slot_count_max + LIMIT_CONN_CHUNK - 1) / LIMIT_CONN_CHUNK;
     io->next_generation = 1;
     io->draining = io->stopped = false;

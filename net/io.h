@@ -27,6 +27,8 @@
       "closed at once: limits.handshakes reached")                                                 \
     X(REFUSED_CONNECTIONS, "refused_connections_total", "connections",                             \
       "Connack 2: limits.connections reached")                                                     \
+    X(REFUSED_PAGES, "refused_pages_total", "requests",                                            \
+      "503: limits.pages connections read web pages already")                                      \
     X(REFUSED_MEMORY, "refused_memory_total", "connections", "refused: memory_limit is near")      \
     X(OPEN, "open", "connections", "connections at the moment, handshakes included")               \
     X(LIVE, "live", "connections", "clients past Connack at the moment")                           \
@@ -53,6 +55,9 @@
     X(BACKLOGS, "lane_backlogs_total", "turns", "turns held up by a full lane")                    \
     X(ENVELOPES, "envelopes_total", "envelopes", "envelopes taken from the lanes")                 \
     X(DELIVERIES, "deliveries_total", "runs", "runs fanned out to local subscribers")              \
+    X(HTTP_REQUESTS, "http_requests_total", "requests", "requests put to the web actor")           \
+    X(HTTP_REFUSED, "http_refused_total", "requests", "requests answered with an error at once")   \
+    X(WS_UPGRADES, "websockets_total", "connections", "connections that became a WebSocket")       \
     X(TLS_HANDSHAKES, "tls_handshakes_total", "handshakes", "TLS handshakes completed")            \
     X(TLS_RESUMED, "tls_resumed_total", "handshakes", "of those, resumed by a ticket")             \
     X(TLS_1_3, "tls_1_3_total", "handshakes", "of those, with TLS 1.3")                            \
@@ -72,6 +77,12 @@ enum io_stat {
 
 extern const struct stat_desc io_stat_descs[IO_STAT_COUNT];
 
+/* RFC 6455 §4.2.2: the answer to a client's key. Passed in, since it needs a library's SHA-1. */
+#define WS_ACCEPT_BYTES 28u
+typedef void ws_accept_fn(const char *key, char accept[WS_ACCEPT_BYTES + 1]);
+
+#define IO_NO_WEB 0u /* actor 0 is an I/O actor */
+
 struct io_options {
     const struct config *config; /* constant; outlives the actor */
     struct mesh *mesh;
@@ -80,6 +91,8 @@ struct io_options {
     struct siphash_key random_key; /* of this actor alone: Init seeds */
     uint32_t io_index;
     uint32_t slot_count_max; /* direct descriptors this actor may use */
+    uint32_t web_index;      /* mesh index of the web actor; IO_NO_WEB: there is none */
+    ws_accept_fn *ws_accept; /* NULL: no WebSockets */
 };
 
 struct io;
@@ -128,6 +141,8 @@ struct io {
     uint32_t list_cursor;
     uint32_t list_count;
     struct mem mem;
+    uint32_t web_index; /* as in io_options */
+    ws_accept_fn *ws_accept;
     struct io_secure *secure;                   /* NULL: no listener speaks TLS */
     const struct io_secure_calls *secure_calls; /* NULL: the same */
 

@@ -5,6 +5,7 @@
 
 #include "client/smq_wire.h"
 #include "core/limits.h"
+#include "net/ws_codec.h"
 
 /* A quiet connection's chunk is small, a busy one's grows with its queue. */
 #define CHUNK_BYTES_MIN 256u
@@ -178,35 +179,48 @@ void outq_sent(struct outq *out, struct mem *mem, uint32_t sent_bytes)
         head_of(out)->is_cut = is_short;
 }
 
+uint32_t framed_bytes(const uint8_t *frame, enum framing framing)
+{
+    return framing == FRAMING_WS ? (uint32_t)ws_server_frame_bytes(frame) : smq_load_u16(frame);
+}
+
+bool framed_is_publish(const uint8_t *frame, enum framing framing)
+{
+    return (framing == FRAMING_WS ? ws_server_frame_type(frame) : frame[SMQ_LENGTH_BYTES]) ==
+           SMQ_PUBLISH;
+}
+
 /* What a walk over one chunk's frames found. */
 struct chunk_survey {
     uint32_t publish_count;
     uint32_t kept_bytes; /* frames that are not Publishes */
 };
 
-static struct chunk_survey survey(const struct out_chunk *chunk)
+static struct chunk_survey survey(const struct out_chunk *chunk, enum framing framing)
 {
     const uint8_t *bytes = chunk_bytes(chunk);
     struct chunk_survey found = {0};
 
-    for (uint32_t at = chunk->start; at < chunk->end; at += smq_load_u16(bytes + at)) {
-        if (bytes[at + SMQ_LENGTH_BYTES] == SMQ_PUBLISH)
+    for (uint32_t at = chunk->start, frame_bytes; at < chunk->end; at += frame_bytes) {
+        frame_bytes = framed_bytes(bytes + at, framing);
+        if (framed_is_publish(bytes + at, framing))
             found.publish_count++;
         else
-            found.kept_bytes += smq_load_u16(bytes + at);
+            found.kept_bytes += frame_bytes;
     }
     return found;
 }
 
 /* Advance past leading Publishes until @bytes_wanted are free. */
-static uint32_t drop_leading(struct out_chunk *chunk, uint32_t bytes_wanted, uint32_t *freed_bytes)
+static uint32_t drop_leading(struct out_chunk *chunk, enum framing framing, uint32_t bytes_wanted,
+                             uint32_t *freed_bytes)
 {
     const uint8_t *bytes = chunk_bytes(chunk);
     uint32_t dropped_count = 0;
 
     while (chunk->start < chunk->end && *freed_bytes < bytes_wanted &&
-           bytes[chunk->start + SMQ_LENGTH_BYTES] == SMQ_PUBLISH) {
-        uint32_t frame_bytes = smq_load_u16(bytes + chunk->start);
+           framed_is_publish(bytes + chunk->start, framing)) {
+        uint32_t frame_bytes = framed_bytes(bytes + chunk->start, framing);
 
         chunk->start += frame_bytes;
         *freed_bytes += frame_bytes;
@@ -216,16 +230,16 @@ static uint32_t drop_leading(struct out_chunk *chunk, uint32_t bytes_wanted, uin
 }
 
 /* Squeeze the Publishes out of a chunk that also holds other frames (only copied chunks do). */
-static void keep_others(struct out_chunk *chunk)
+static void keep_others(struct out_chunk *chunk, enum framing framing)
 {
     uint32_t to = chunk->start;
 
     must(!chunk->shared);
     for (uint32_t at = chunk->start, next; at < chunk->end; at = next) {
-        uint32_t frame_bytes = smq_load_u16(chunk->data + at);
+        uint32_t frame_bytes = framed_bytes(chunk->data + at, framing);
 
         next = at + frame_bytes;
-        if (chunk->data[at + SMQ_LENGTH_BYTES] == SMQ_PUBLISH)
+        if (framed_is_publish(chunk->data + at, framing))
             continue;
         memmove(chunk->data + to, chunk->data + at, frame_bytes);
         to += frame_bytes;
@@ -233,22 +247,22 @@ static void keep_others(struct out_chunk *chunk)
     chunk->end = to;
 }
 
-static uint32_t drop_from_chunk(struct out_chunk *chunk, uint32_t bytes_wanted,
-                                uint32_t *freed_bytes)
+static uint32_t drop_from_chunk(struct out_chunk *chunk, enum framing framing,
+                                uint32_t bytes_wanted, uint32_t *freed_bytes)
 {
-    struct chunk_survey found = survey(chunk);
+    struct chunk_survey found = survey(chunk, framing);
 
     if (found.kept_bytes == 0)
-        return drop_leading(chunk, bytes_wanted, freed_bytes);
+        return drop_leading(chunk, framing, bytes_wanted, freed_bytes);
     if (found.publish_count > 0) {
         *freed_bytes += chunk->end - chunk->start - found.kept_bytes;
-        keep_others(chunk);
+        keep_others(chunk, framing);
     }
     return found.publish_count;
 }
 
-uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_wanted,
-                          uint32_t *freed_bytes)
+uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, enum framing framing,
+                          uint32_t bytes_wanted, uint32_t *freed_bytes)
 {
     struct out_chunk *previous = out->tail;
     struct out_chunk *chunk = head_of(out);
@@ -262,8 +276,8 @@ uint32_t outq_drop_oldest(struct outq *out, struct mem *mem, uint32_t bytes_want
 
         /* A chunk the kernel may be reading is not touched, not even its later part; nor is one
          * that no longer begins with a frame. */
-        if (passed_bytes >= out->in_flight_bytes && !chunk->is_cut)
-            dropped_count += drop_from_chunk(chunk, bytes_wanted, freed_bytes);
+        if (passed_bytes >= out->in_flight_bytes && !chunk->is_cut && !chunk->is_opaque)
+            dropped_count += drop_from_chunk(chunk, framing, bytes_wanted, freed_bytes);
         passed_bytes += bytes_count;
         if (chunk->start == chunk->end)
             unlink_after(out, mem, previous);

@@ -1,7 +1,7 @@
 /*
- * net/session.c — the life of a session: bootstrap, frames cut out of bytes, deadlines, the end.
+ * net/session.c — the life of a session: frames cut out of bytes, deadlines, the end.
  *
- * Thread: the I/O actor's. See net/session.h, and net/session_parts.h for the other two files.
+ * Thread: the I/O actor's. See net/session.h, and net/session_parts.h for the others.
  */
 #include "net/session.h"
 
@@ -10,12 +10,15 @@
 
 #include "core/log.h"
 #include "core/msg.h"
-#include "net/bootstrap.h"
 #include "net/holds.h"
 #include "net/session_parts.h"
 
 /* Without input for this long, a multishot receive is traded for a poll: 600 bytes of kernel. */
 #define QUIET_TICKS (1000u / WHEEL_TICK_MS)
+
+/* Between two requests for pages; and for the web actor to answer, or the peer to take it. */
+#define HTTP_IDLE_TICKS (15000u / WHEEL_TICK_MS)
+#define HTTP_TAKE_TICKS (60000u / WHEEL_TICK_MS)
 
 /* After our goodbye: the time for the peer to close its side. */
 #define LINGER_TICKS (2000u / WHEEL_TICK_MS)
@@ -94,6 +97,10 @@ void session_protocol_error(struct io *io, struct conn *conn, const char *reason
         session_refuse(io, conn, SMQ_CONNACK_BAD_CONNECT, reason);
         return;
     }
+    if (conn->state == CONN_ASKING) { /* it does not speak SMQ yet */
+        conn_close(io, conn, CLOSE_PROTOCOL);
+        return;
+    }
     conn_ip_text(conn, ip);
     log_event(LOG_LEVEL_INFO, "conn.protocol_error", "peer=%s:%u etid=%u reason=\"%s\"", ip,
               conn->peer_port, conn->etid, reason);
@@ -102,13 +109,13 @@ void session_protocol_error(struct io *io, struct conn *conn, const char *reason
 
 void session_end(struct io *io, struct conn *conn, enum close_reason why, const char *reason)
 {
-    if (conn->state == CONN_HTTP)
+    if (conn->state == CONN_HTTP || conn->state == CONN_ASKING)
         conn_close(io, conn, why);
     else
         leave_with_disconnect(io, conn, why, reason);
 }
 
-/* -- bootstrap -- */
+/* -- the beginning -- */
 
 void session_open(struct io *io, struct conn *conn)
 {
@@ -116,119 +123,26 @@ void session_open(struct io *io, struct conn *conn)
     session_retime(io, conn);
 }
 
-static void refuse_http(struct io *io, struct conn *conn, int code)
-{
-    const char *answer = bootstrap_refusal(code);
-
-    log_event(LOG_LEVEL_DEBUG, "conn.http_refused", "code=%d", code);
-    conn_leave(io, conn, CLOSE_HTTP, span_of(answer, strlen(answer)));
-}
-
-static bool find_instance(const struct config *config, const char *path, uint8_t *instance_index)
-{
-    for (uint32_t i = 0; i < config->instance_count; i++) {
-        if (strcmp(config->instances[i].path, path) == 0) {
-            *instance_index = (uint8_t)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void send_init(struct io *io, struct conn *conn)
-{
-    char ip[CONN_IP_TEXT_BYTES];
-    uint8_t fixed[5] = {SMQ_PROTOCOL_VERSION};
-
-    smq_store_u32(fixed + 1, random_ids_next(&io->seeds));
-    session_send(io, conn, SMQ_INIT, span_of(fixed, sizeof(fixed)),
-                 span_of(ip, conn_ip_text(conn, ip)));
-}
-
-static void greet(struct io *io, struct conn *conn, const struct bootstrap *bootstrap)
-{
-    if (!bootstrap->is_smq || !find_instance(io->config, bootstrap->path, &conn->instance_index)) {
-        refuse_http(io, conn, 404);
-        return;
-    }
-    if (bootstrap->wants_response)
-        conn_send_control(io, conn, span_of(bootstrap_accepted, strlen(bootstrap_accepted)));
-    send_init(io, conn);
-    if (conn->state == CONN_HTTP)
-        conn_set_state(conn, CONN_GREETED);
-}
-
-/* What a head that is not (yet) acceptable leads to. */
-static void judge_head(struct io *io, struct conn *conn, enum bootstrap_result result,
-                       const struct bootstrap *bootstrap)
-{
-    switch (result) {
-    case BOOTSTRAP_DONE:
-        greet(io, conn, bootstrap);
-        return;
-    case BOOTSTRAP_NEED_MORE:
-        return;
-    case BOOTSTRAP_BAD:
-        refuse_http(io, conn, 400);
-        return;
-    case BOOTSTRAP_METHOD:
-        refuse_http(io, conn, 405);
-        return;
-    case BOOTSTRAP_TOO_LONG:
-        refuse_http(io, conn, 431);
-        return;
-    }
-    must_never("an unknown bootstrap result");
-}
-
-/* Feed the head; returns what comes after it (bytes may already be SMQ frames). */
-static struct span feed_head(struct io *io, struct conn *conn, struct span bytes)
-{
-    uint32_t held_bytes = conn->input ? conn->input->frame.used_bytes : 0;
-    struct bootstrap bootstrap;
-    struct span whole = bytes;
-    size_t head_bytes = 0;
-
-    if (held_bytes > 0) { /* came in pieces: join them, up to the limit of a head */
-        size_t room = LIMIT_HTTP_HEAD_BYTES - held_bytes;
-        struct input_part *part = &conn->input->frame;
-
-        if (!input_append(io, conn, part, span_of(bytes.data, min_size(bytes.bytes_count, room)))) {
-            conn_close(io, conn, CLOSE_MEMORY);
-            return (struct span){0};
-        }
-        whole = span_of(part->data, part->used_bytes);
-    }
-    enum bootstrap_result result = bootstrap_parse(whole, held_bytes, &bootstrap, &head_bytes);
-
-    if (result == BOOTSTRAP_NEED_MORE && held_bytes == 0) {
-        struct conn_input *input = input_of(io, conn);
-
-        if (!input || !input_append(io, conn, &input->frame, bytes))
-            conn_close(io, conn, CLOSE_MEMORY);
-    }
-    if (result != BOOTSTRAP_NEED_MORE && held_bytes > 0)
-        input_clear(io, conn, &conn->input->frame);
-    judge_head(io, conn, result, &bootstrap);
-    return result == BOOTSTRAP_DONE ? span_skip(bytes, head_bytes - held_bytes) : (struct span){0};
-}
-
 /* -- frames out of bytes -- */
 
-static bool reads_frames(const struct conn *conn)
+bool session_reads_frames(const struct conn *conn)
 {
     return conn->state == CONN_GREETED || conn->state == CONN_LIVE;
 }
 
-/* Frames that lie whole in the receive buffer; returns the rest: incomplete, or not ours to read
- * yet (after a Connect) or any more. */
-static struct span feed_in_place(struct io *io, struct conn *conn, struct span bytes)
+/* Somebody else must answer first: a shard, or the web actor. What comes is kept. */
+static bool waits_for_answer(const struct conn *conn)
+{
+    return conn->state == CONN_JOINING || conn->state == CONN_ASKING;
+}
+
+struct span session_frames(struct io *io, struct conn *conn, struct span bytes)
 {
     uint32_t frame_bytes_max = io->config->limits.frame_bytes_max;
     const char *reason = NULL;
     struct smq_frame frame;
 
-    while (reads_frames(conn)) {
+    while (session_reads_frames(conn)) {
         switch (smq_decode(bytes, frame_bytes_max, &frame, &reason)) {
         case SMQ_DECODE_NEED_MORE:
             return bytes;
@@ -269,50 +183,54 @@ static struct span feed_held(struct io *io, struct conn *conn, struct span bytes
         }
         bytes = span_skip(bytes, step);
         held = span_of(part->data, part->used_bytes);
-        held = feed_in_place(io, conn, held);
+        held = session_frames(io, conn, held);
         if (held.bytes_count < part->used_bytes) { /* it was whole, and has been handled */
             must(held.bytes_count == 0);
             input_clear(io, conn, part);
             return bytes;
         }
-        if (!reads_frames(conn))
+        if (!session_reads_frames(conn))
             return (struct span){0};
     }
     return bytes;
 }
 
-/* Keep what cannot be read yet: the beginning of a frame, or what came before the Connack. */
+/* Keep what cannot be read yet: the beginning of a frame, or what came before an answer. */
 static void keep(struct io *io, struct conn *conn, struct span bytes)
 {
     struct conn_input *input = input_of(io, conn);
 
-    if (conn->state == CONN_JOINING && input &&
+    if (waits_for_answer(conn) && input &&
         input->frame.used_bytes + bytes.bytes_count > SMQ_FRAME_BYTES_MAX)
-        session_protocol_error(io, conn, "too much sent before the Connack");
+        session_protocol_error(io, conn, "too much sent before the answer");
     else if (!input || !input_append(io, conn, &input->frame, bytes))
         conn_close(io, conn, CLOSE_MEMORY);
 }
 
-static void feed(struct io *io, struct conn *conn, struct span bytes)
-{
-    if (reads_frames(conn) && conn->input && conn->input->frame.used_bytes > 0)
-        bytes = feed_held(io, conn, bytes);
-    if (reads_frames(conn))
-        bytes = feed_in_place(io, conn, bytes);
-    if (bytes.bytes_count > 0 && (reads_frames(conn) || conn->state == CONN_JOINING))
-        keep(io, conn, bytes);
-}
-
-void session_input(struct io *io, struct conn *conn, uint8_t *data, size_t bytes_count)
+static void feed(struct io *io, struct conn *conn, uint8_t *data, size_t bytes_count)
 {
     struct span bytes = span_of(data, bytes_count);
 
+    if (conn->state == CONN_HTTP)
+        bytes = session_http(io, conn, bytes);
+    if (bytes.bytes_count > 0 && session_reads_frames(conn) && conn->flags & CONN_WS) {
+        uint8_t *rest = data + (bytes_count - bytes.bytes_count);
+
+        bytes = span_skip(bytes, session_ws(io, conn, rest, bytes.bytes_count));
+    } else if (bytes.bytes_count > 0 && session_reads_frames(conn)) {
+        if (conn->input && conn->input->frame.used_bytes > 0)
+            bytes = feed_held(io, conn, bytes);
+        bytes = session_frames(io, conn, bytes);
+    }
+    if (bytes.bytes_count > 0 && (session_reads_frames(conn) || waits_for_answer(conn)))
+        keep(io, conn, bytes);
+}
+
+void session_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count)
+{
     conn->last_input_tick = io->now_tick;
     conn->flags &= ~CONN_PINGED;
-    if (conn->state == CONN_HTTP)
-        bytes = feed_head(io, conn, bytes);
-    if (bytes.bytes_count > 0)
-        feed(io, conn, bytes);
+    feed(io, conn, bytes, bytes_count);
 }
 
 void session_resume(struct io *io, struct conn *conn)
@@ -320,9 +238,13 @@ void session_resume(struct io *io, struct conn *conn)
     if (!conn->input || conn->input->frame.used_bytes == 0)
         return;
     struct input_part part = conn->input->frame;
+    uint32_t done_bytes = conn->input->request_bytes;
 
+    must(done_bytes <= part.used_bytes);
     conn->input->frame = (struct input_part){0};
-    feed(io, conn, span_of(part.data, part.used_bytes));
+    conn->input->request_bytes = 0;
+    if (part.used_bytes > done_bytes)
+        feed(io, conn, part.data + done_bytes, part.used_bytes - done_bytes);
     mem_free(&io->mem, MEM_INPUT, part.data, part.capacity);
     input_drop_if_empty(io, conn);
 }
@@ -330,10 +252,10 @@ void session_resume(struct io *io, struct conn *conn)
 void session_eof(struct io *io, struct conn *conn)
 {
     conn->flags |= CONN_EOF;
-    if (conn->state != CONN_LEAVING)
+    if (conn->state == CONN_LEAVING)
+        conn_mark(io, conn);             /* our goodbye goes out first */
+    else if (conn->state != CONN_ASKING) /* an answer is still wanted */
         conn_close(io, conn, CLOSE_PEER);
-    else
-        conn_mark(io, conn); /* our goodbye goes out first */
 }
 
 /* -- deadlines -- */
@@ -344,9 +266,15 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
 
     switch ((enum conn_state)conn->state) {
     case CONN_HTTP:
+        if (conn->flags & CONN_ANSWERED)
+            return conn->wait_tick +
+                   (conn->out.queued_bytes > 0 ? HTTP_TAKE_TICKS : HTTP_IDLE_TICKS);
+        [[fallthrough]];
     case CONN_GREETED:
     case CONN_JOINING: /* last_input_tick must not help: a byte a second is no handshake */
         return conn->wait_tick + ticks_of(config->limits.handshake_timeout_ms);
+    case CONN_ASKING:
+        return conn->wait_tick + HTTP_TAKE_TICKS;
     case CONN_LIVE:
         return conn->flags & CONN_PINGED
                    ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
@@ -368,6 +296,9 @@ void session_retime(struct io *io, struct conn *conn)
     uint32_t tick = session_deadline(io, conn);
     uint32_t quiet_tick = conn->last_input_tick + QUIET_TICKS;
 
+    /* An answer may be taken at any time, and then its reader is idle: look again soon. */
+    if (conn->state == CONN_HTTP && conn->out.queued_bytes > 0)
+        tick = min_u32(tick - io->now_tick, HTTP_IDLE_TICKS) + io->now_tick;
     /* Due now is due next tick: what one deadline began must go out before the next one acts. */
     if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) && (int32_t)(tick - quiet_tick) > 0)
         tick = quiet_tick;
@@ -385,16 +316,19 @@ bool session_is_quiet(const struct io *io, const struct conn *conn)
 
 static void end_handshake(struct io *io, struct conn *conn)
 {
-    if (conn->state == CONN_HTTP) {
-        const char *answer = bootstrap_refusal(408);
-
-        conn_leave(io, conn, CLOSE_HANDSHAKE_TIMEOUT,
-                   conn->input && conn->input->frame.data ? span_of(answer, strlen(answer))
-                                                          : span_of(NULL, 0));
-        return;
+    if (conn->state == CONN_ASKING) { /* the web actor has too much to do */
+        session_refuse_http(io, conn, 503);
+    } else if (conn->state == CONN_HTTP && conn->flags & CONN_ANSWERED) {
+        conn_close(io, conn, CLOSE_HTTP); /* no further request, or the answer is not taken */
+    } else if (conn->state == CONN_HTTP) {
+        if (conn->input && conn->input->frame.data)
+            session_refuse_http(io, conn, 408);
+        conn_leave(io, conn, CLOSE_HANDSHAKE_TIMEOUT, span_of(NULL, 0));
+        conn->close_reason = CLOSE_HANDSHAKE_TIMEOUT;
+    } else {
+        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "Connect did not come in time");
+        conn->close_reason = CLOSE_HANDSHAKE_TIMEOUT;
     }
-    session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "Connect did not come in time");
-    conn->close_reason = CLOSE_HANDSHAKE_TIMEOUT;
 }
 
 void session_on_deadline(struct io *io, struct conn *conn)
@@ -403,6 +337,7 @@ void session_on_deadline(struct io *io, struct conn *conn)
         return; /* something has happened since this timer was set */
     switch ((enum conn_state)conn->state) {
     case CONN_HTTP:
+    case CONN_ASKING:
     case CONN_GREETED:
     case CONN_JOINING:
         end_handshake(io, conn);
@@ -415,7 +350,10 @@ void session_on_deadline(struct io *io, struct conn *conn)
         conn->flags |= CONN_PINGED;
         conn->wait_tick = io->now_tick;
         io_count(io, IO_STAT_PINGS, 1);
-        session_send(io, conn, SMQ_PING, span_of(NULL, 0), span_of(NULL, 0));
+        if (conn->flags & CONN_WS)
+            session_ws_ping(io, conn); /* a browser answers by itself, even when its page sleeps */
+        else
+            session_send(io, conn, SMQ_PING, span_of(NULL, 0), span_of(NULL, 0));
         return;
     case CONN_LEAVING: /* the peer takes no notice of our goodbye */
         conn_close(io, conn, (enum close_reason)conn->close_reason);
@@ -443,7 +381,9 @@ void session_release(struct io *io, struct conn *conn)
                                     .instance_index = conn->instance_index,
                                     .id = conn->etid,
                                     .conn = conn_handle_of(io, conn)});
-    quota_give(conn->flags & CONN_ADMITTED ? &io->quotas->connections : &io->quotas->handshakes);
+    quota_give(conn->flags & CONN_ADMITTED ? &io->quotas->connections
+               : conn->flags & CONN_PAGES  ? &io->quotas->pages
+                                           : &io->quotas->handshakes);
     if (conn->flags & CONN_ADMITTED)
         io_count(io, IO_STAT_LIVE, (uint64_t)-1);
     counter_add(&io->closed_counts[conn->close_reason], 1);

@@ -4,6 +4,8 @@
  * Thread: the I/O actor's. The envelope's msg reference is dropped after its handler. An answer may
  * find its connection gone: then the hold it brings is given back, so the shard's tables stay true.
  */
+#include <string.h>
+
 #include "core/log.h"
 #include "core/msg.h"
 #include "net/holds.h"
@@ -199,19 +201,24 @@ static void on_deliver(struct io *io, const struct envelope *envelope)
     const struct local_subscriber *subscribers = local_subscribers(topic);
     uint32_t subscriber_count = local_subscriber_count(topic);
 
+    struct run run = {.raw = envelope->msg, .frame_count = envelope->count};
+
     /* Nothing here changes the list: who is closed now gives back its holds at the turn's end. */
     for (uint32_t i = 0; i < subscriber_count; i++)
-        conn_send_run(io, conn_at(io, subscribers[i].slot_index), envelope->msg, envelope->count);
+        conn_send_run(io, conn_at(io, subscribers[i].slot_index), &run);
+    run_deinit(&run, &io->mem);
 }
 
 static void on_direct(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
+    struct run run = {.raw = envelope->msg, .frame_count = envelope->count};
 
     if (conn)
-        conn_send_run(io, conn, envelope->msg, envelope->count);
+        conn_send_run(io, conn, &run);
     else
         io_count(io, IO_STAT_DROPPED_GONE, envelope->count);
+    run_deinit(&run, &io->mem);
 }
 
 /* -- control -- */
@@ -221,6 +228,23 @@ static void on_stop(struct io *io)
     io->draining = true;
     log_event(LOG_LEVEL_DEBUG, "io.drain", "open=%llu",
               (unsigned long long)counter_read(&io->stats[IO_STAT_OPEN]));
+}
+
+/* Somebody with the right to do so ends this client's session. */
+static void on_end(struct io *io, const struct envelope *envelope)
+{
+    struct conn *conn = conn_find(io, envelope->conn);
+    char reason[LIMIT_REASON_BYTES + 1] = "";
+
+    if (!conn)
+        return;
+    if (envelope->msg) {
+        size_t bytes_count = min_size(envelope->msg->bytes_count, LIMIT_REASON_BYTES);
+
+        memcpy(reason, envelope->msg->bytes, bytes_count);
+        reason[bytes_count] = '\0';
+    }
+    session_end(io, conn, CLOSE_ENDED, reason);
 }
 
 static void on_signed(struct io *io, const struct envelope *envelope)
@@ -262,6 +286,12 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_STOP:
         on_stop(io);
         break;
+    case ENVELOPE_HTTP_ANSWER:
+        session_http_answer(io, envelope);
+        break;
+    case ENVELOPE_END:
+        on_end(io, envelope);
+        break;
     case ENVELOPE_SIGNED:
         on_signed(io, envelope);
         break;
@@ -284,8 +314,6 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
     case ENVELOPE_HTTP_REQUEST:
-    case ENVELOPE_HTTP_ANSWER:
-    case ENVELOPE_END:
     case ENVELOPE_STOPPED:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:

@@ -256,6 +256,10 @@ static void on_pubfrag(struct io *io, struct conn *conn, const struct smq_frame 
 {
     struct smq_publish piece = smq_publish_of(frame);
 
+    if (conn->flags & CONN_WS) { /* §2.2: a WebSocket has fragments of its own */
+        session_protocol_error(io, conn, "PubFrag on a WebSocket");
+        return;
+    }
     if (piece.publisher != conn->etid) {
         session_protocol_error(io, conn, "corrupt frame");
         return;

@@ -1,7 +1,9 @@
 /*
- * net/session_parts.h — what the three session files share. Private to net/session*.c.
+ * net/session_parts.h — what the session files share. Private to net/session*.c.
  *
- *      session.c          the life of a session: bytes, bootstrap, deadlines, the end
+ *      session.c          the life of a session: bytes, frames, deadlines, the end
+ *      session_http.c     requests: bootstrap, upgrade, pages
+ *      session_ws.c       WebSocket messages into frames, and its control frames
  *      session_frames.c   what each client frame asks for     (frames in, envelopes out)
  *      session_answers.c  what the shards say                 (envelopes in, frames out)
  */
@@ -44,5 +46,34 @@ struct conn_input *input_of(struct io *io, struct conn *conn);
 void input_clear(struct io *io, struct conn *conn, struct input_part *part);
 void input_drop_if_empty(struct io *io, struct conn *conn);
 
-/* The Connack has been sent: read what came before it. */
+/* The Connack has been sent, or an HTTP answer: read what came before it. */
 void session_resume(struct io *io, struct conn *conn);
+
+/* -- requests (net/session_http.c) -- */
+
+/* Feed a request; returns what comes after it (bytes may already be frames). */
+struct span session_http(struct io *io, struct conn *conn, struct span bytes);
+
+/* An HTTP_ANSWER. Borrows the envelope's message. */
+void session_http_answer(struct io *io, const struct envelope *envelope);
+
+/* Answer with an error, then leave. */
+void session_refuse_http(struct io *io, struct conn *conn, int code);
+
+/* -- WebSocket (net/session_ws.c) -- */
+
+/* Feed what came on a WebSocket; it is overwritten. Returns how many bytes were used: the rest is
+ * the beginning of a frame, or not ours to read yet (after a Connect). */
+size_t session_ws(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count);
+
+/* Say Ping, which a browser answers by itself. */
+void session_ws_ping(struct io *io, struct conn *conn);
+
+/* -- frames out of bytes (net/session.c) -- */
+
+/* Is it in a state that reads frames? */
+bool session_reads_frames(const struct conn *conn);
+
+/* Raw frames that lie whole in @bytes; returns what is left: incomplete, or not ours to read yet
+ * (after a Connect) or any more. */
+struct span session_frames(struct io *io, struct conn *conn, struct span bytes);

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "net/ws_accept.h"
+
 #define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
 
 static int64_t read_clock_ns(void)
@@ -176,6 +178,8 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
                                      .name_key = name_key,
                                      .random_key = draw_key(),
                                      .io_index = i,
+                                     .web_index = IO_NO_WEB,
+                                     .ws_accept = ws_accept,
                                      .slot_count_max = wanted < file_count_max ? (uint32_t)wanted
                                                                                : file_count_max};
         if (io_init(&broker->reactors[i].io, &options, 0) != STATUS_OK)

@@ -173,6 +173,15 @@ const struct config_key config_keys[] = {
         .why = "Time from accept to Connect. 4 s is what SMQ clients expect.",
     },
     {
+        "limits.pages",
+        KEY_COUNT,
+        "connections",
+        FIELD(limits.page_count_max),
+        RANGE(1, CONNECTIONS_MAX, 256),
+        .why = "Connections that ask for web pages. They count here and not in limits.handshakes, "
+               "so that readers of pages cannot keep devices out; a browser opens up to six.",
+    },
+    {
         "limits.topics_per_client",
         KEY_COUNT,
         "topics",

@@ -264,6 +264,7 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
     case CLOSE_IO_ERROR:
     case CLOSE_TLS:
     case CLOSE_CERTIFICATE:
+    case CLOSE_ENDED:
     case CLOSE_REASON_COUNT:
         break;
     }

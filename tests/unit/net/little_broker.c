@@ -1,6 +1,7 @@
 /* tests/unit/net/little_broker.c — see tests/unit/net/little_broker.h. Thread: one. */
 #include "tests/unit/net/little_broker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ void little_config(struct little_broker *broker)
                                      .keepalive_answer_ms = 10000,
                                      .limits = {.connection_count_max = 1000,
                                                 .handshake_count_max = 1000,
+                                                .page_count_max = 16,
                                                 .handshake_timeout_ms = 4000,
                                                 .topics_per_client_max = 1000,
                                                 .topics_per_instance_max = 1000,
@@ -73,6 +75,12 @@ static void lay_out(struct little_broker *broker)
     }
 }
 
+/* Not a real one: that takes a library that unit tests must not link. */
+static void fake_accept(const char *key, char accept[WS_ACCEPT_BYTES + 1])
+{
+    snprintf(accept, WS_ACCEPT_BYTES + 1, "%s+ok.", key);
+}
+
 void little_start(struct little_broker *broker)
 {
     struct siphash_key name_key = {1, 2};
@@ -103,7 +111,11 @@ void little_start(struct little_broker *broker)
                                      .name_key = name_key,
                                      .random_key = {4, i},
                                      .io_index = i,
-                                     .slot_count_max = LITTLE_SLOTS};
+                                     .slot_count_max = LITTLE_SLOTS,
+                                     .ws_accept = fake_accept};
+
+        if (broker->has_web)
+            options.web_index = mesh_control_index(&broker->mesh);
         must(io_init(&broker->ios[i], &options, 1000) == STATUS_OK);
     }
 }
@@ -156,6 +168,8 @@ static void check_memory(struct little_broker *broker)
 
 void little_stop(struct little_broker *broker)
 {
+    msg_unref(&broker->control_mem, broker->request.msg);
+    broker->request.msg = NULL;
     uint32_t actor_count = broker->mesh.actor_count;
 
     everybody_leaves(broker);
@@ -213,7 +227,36 @@ static bool skip_http(struct little_wire *wire)
     if (!end)
         return false;
     wire->read_bytes = (uint32_t)(end - wire->got) + 4;
-    wire->hears_http = memcmp(wire->got, "HTTP/1.1 200", 12) != 0; /* else frames follow */
+    wire->hears_ws = memcmp(wire->got, "HTTP/1.1 101", 12) == 0;
+    wire->hears_http = memcmp(wire->got, "HTTP/1.1 200", 12) != 0 && !wire->hears_ws;
+    return true;
+}
+
+/* The next WebSocket frame; what it carries is seen as a raw frame, whose length bytes are not
+ * looked at. Returns: was there one? */
+static bool check_ws_frame(struct little_broker *broker, struct little_wire *wire)
+{
+    const uint8_t *frame = wire->got + wire->read_bytes;
+    uint32_t left_bytes = wire->got_bytes - wire->read_bytes;
+
+    if (left_bytes < 2 || (frame[1] == 126 && left_bytes < 4))
+        return false;
+    must(frame[1] <= 126); /* not masked, and no longer than a message of ours */
+    uint32_t header_bytes = frame[1] < 126 ? 2 : 4;
+    uint32_t payload_bytes = frame[1] < 126 ? frame[1] : smq_load_u16(frame + 2);
+
+    must(header_bytes == 2 || payload_bytes >= 126);
+    if (left_bytes < header_bytes + payload_bytes)
+        return false;
+    must(frame[0] == 0x82 || (frame[0] & 0xf0) == 0x80); /* whole, no extension */
+    if (frame[0] == 0x82) {
+        must(payload_bytes >= 1);
+        check_frame(broker, frame + header_bytes - SMQ_LENGTH_BYTES,
+                    payload_bytes + SMQ_LENGTH_BYTES);
+    } else {
+        must(frame[0] == 0x88 || frame[0] == 0x89 || frame[0] == 0x8a);
+    }
+    wire->read_bytes += header_bytes + payload_bytes;
     return true;
 }
 
@@ -222,6 +265,9 @@ static void check_stream(struct little_broker *broker, struct little_wire *wire)
     if (wire->read_bytes == 0 && wire->got_bytes >= 4 && memcmp(wire->got, "HTTP", 4) == 0 &&
         !skip_http(wire))
         return;
+    while (wire->hears_ws)
+        if (!check_ws_frame(broker, wire))
+            return;
     while (!wire->hears_http && wire->got_bytes - wire->read_bytes >= SMQ_LENGTH_BYTES) {
         const uint8_t *frame = wire->got + wire->read_bytes;
         uint32_t bytes_count = smq_load_u16(frame);
@@ -479,6 +525,15 @@ static void take_row(struct little_broker *broker, const struct envelope *envelo
     broker->rows[broker->rows_bytes] = '\0';
 }
 
+/* As the web actor would: the newest request is there to be looked at. */
+static void take_request(struct little_broker *broker, const struct envelope *envelope)
+{
+    must(envelope->msg->bytes_count > HTTP_REQUEST_PREFIX_BYTES);
+    msg_unref(&broker->control_mem, broker->request.msg);
+    broker->request = *envelope;
+    broker->request_count++;
+}
+
 static bool control_turn(struct little_broker *broker)
 {
     struct port *port = &broker->mesh.ports[mesh_control_index(&broker->mesh)];
@@ -492,6 +547,9 @@ static bool control_turn(struct little_broker *broker)
                 broker->stopped_count++;
             } else if (envelope.kind == ENVELOPE_ROWS) {
                 take_row(broker, &envelope);
+            } else if (envelope.kind == ENVELOPE_HTTP_REQUEST) {
+                take_request(broker, &envelope);
+                continue; /* its message is kept */
             } else {
                 must(envelope.kind == ENVELOPE_ROWS_END);
                 broker->rows_end_count++;

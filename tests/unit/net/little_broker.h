@@ -30,6 +30,7 @@ struct little_wire {
     bool holds;   /* the peer does not read: sends stay in flight until little_complete */
     bool waits;   /* a send ended short: nothing is sent until there is room again */
     bool hears_http;
+    bool hears_ws; /* after a 101 */
     struct iovec in_flight[LIMIT_SEND_SEGMENTS];
     uint32_t in_flight_count;
     uint8_t *got; /* all bytes that arrived */
@@ -46,6 +47,7 @@ struct little_broker {
     uint32_t io_count;
     uint32_t shard_count;
     bool inline_shards; /* as many shards as I/O actors, in their turns */
+    bool has_web;       /* control plays the web actor too */
     /* Told of every whole frame that arrived; NULL: nobody. */
     void (*on_frame)(struct little_wire *wire, const uint8_t *frame, uint32_t bytes_count);
 
@@ -60,6 +62,8 @@ struct little_broker {
     struct shard *shards;
     struct little_wire wires[LITTLE_IOS_MAX][LITTLE_SLOTS];
     uint32_t stopped_count;       /* STOPPED, as control got them */
+    uint32_t request_count;       /* HTTP_REQUEST, as control got them */
+    struct envelope request;      /* the last one; owns its message */
     char *rows;                   /* ROWS, as control got them: a string */
     size_t rows_bytes;            /* 0 when there are none */
     uint32_t rows_end_count;      /* ROWS_END */

@@ -271,7 +271,7 @@ Test(outq, has_nothing_to_drop_when_empty)
 {
     uint32_t freed_bytes = 7;
 
-    cr_assert_eq(outq_drop_oldest(&out, &account, 100, &freed_bytes), 0);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 100, &freed_bytes), 0);
     cr_assert_eq(freed_bytes, 0);
 }
 
@@ -282,10 +282,10 @@ Test(outq, does_not_drop_what_is_in_flight)
     append(SMQ_PUBLISH, 1, 20);
     append_shared(2, 2, 1000);
     gather(16);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 5000, &freed_bytes), 0);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 5000, &freed_bytes), 0);
     append(SMQ_PUBLISH, 4, 20);
     append_shared(5, 2, 1000);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 5000, &freed_bytes), 3);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 5000, &freed_bytes), 3);
     cr_assert_eq(freed_bytes, 2020);
     complete(snapshot_bytes);
     assert_received((uint32_t[]){1, 2, 3}, 3);
@@ -299,7 +299,7 @@ Test(outq, does_not_drop_a_frame_of_which_a_part_has_been_sent)
     append_shared(3, 2, 1000);
     gather(16);
     complete(700); /* the send ended short: the next one has not begun yet */
-    cr_assert_eq(outq_drop_oldest(&out, &account, 5000, &freed_bytes), 2);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 5000, &freed_bytes), 2);
     cr_assert_eq(freed_bytes, 2000);
     assert_received((uint32_t[]){1, 2}, 2);
 }
@@ -315,7 +315,7 @@ Test(outq, drops_again_from_a_chunk_that_was_sent_up_to_a_frame)
     gather(16); /* the rest of 1, and 2 */
     append(SMQ_PUBLISH, 3, 20);
     complete(35);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 1, &freed_bytes), 1);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 1, &freed_bytes), 1);
     assert_received((uint32_t[]){1, 2}, 2);
 }
 
@@ -325,11 +325,11 @@ Test(outq, drops_the_oldest_first_and_no_more_than_needed)
 
     for (uint32_t i = 0; i < 20; i++)
         append(SMQ_PUBLISH, i, 20);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 50, &freed_bytes), 3);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 50, &freed_bytes), 3);
     cr_assert_eq(freed_bytes, 60);
     cr_assert_eq(out.queued_bytes, 17 * 20);
     append_shared(20, 2, 1000);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 17 * 20 + 1, &freed_bytes), 18);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 17 * 20 + 1, &freed_bytes), 18);
     assert_received((uint32_t[]){21}, 1);
 }
 
@@ -344,7 +344,7 @@ Test(outq, never_drops_a_control_frame)
     append(SMQ_PONG, 5, 20);
     append_shared(6, 1, 1000);
     append(SMQ_DISCONNECT, 7, 20);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 1000000, &freed_bytes), 3);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 1000000, &freed_bytes), 3);
     cr_assert_eq(freed_bytes, 1040);
     cr_assert_eq(out.queued_bytes, 80);
     append(SMQ_PONG, 8, 20);
@@ -357,7 +357,7 @@ Test(outq, can_be_filled_again_after_all_was_dropped)
 
     append_shared(1, 1, 1000);
     append(SMQ_PUBLISH, 2, 20);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 1020, &freed_bytes), 2);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 1020, &freed_bytes), 2);
     cr_assert_null(out.tail);
     cr_assert(account_is_empty());
     append(SMQ_PUBLISH, 3, 20);
@@ -372,7 +372,7 @@ Test(outq, keeps_the_http_answer_that_goes_before_the_frames)
     cr_assert(outq_append(&out, &account, span_of(http, sizeof(http) - 1)));
     append(SMQ_INIT, 1, 20);
     append_shared(2, 1, 1000);
-    cr_assert_eq(outq_drop_oldest(&out, &account, 10000, &freed_bytes), 1);
+    cr_assert_eq(outq_drop_oldest(&out, &account, FRAMING_RAW, 10000, &freed_bytes), 1);
     gather(16);
     cr_assert_eq(memcmp(snapshot, http, sizeof(http) - 1), 0);
     complete(snapshot_bytes);
@@ -405,7 +405,7 @@ static void drop_something(struct dice *dice)
     uint32_t wanted_bytes = 1 + dice_below(dice, 5000);
     uint32_t freed_bytes;
 
-    dropped_total += outq_drop_oldest(&out, &account, wanted_bytes, &freed_bytes);
+    dropped_total += outq_drop_oldest(&out, &account, FRAMING_RAW, wanted_bytes, &freed_bytes);
     cr_assert_eq(out.queued_bytes, queued_bytes - freed_bytes);
     cr_assert_geq(out.queued_bytes, out.in_flight_bytes);
 }
