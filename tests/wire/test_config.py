@@ -154,7 +154,7 @@ class ConfigFileTest(unittest.TestCase):
         self.assert_bad("limits { slow_consumer = wait }", 1, "drop_new", "drop_old", "disconnect")
         self.assert_bad("log { level = loud }", 1, "error", "debug")
         self.assert_bad("threads { lane_slots = 1000 }", 1, "power of two")
-        self.assert_bad("threads { io = 0 }", 1, "1..64")
+        self.assert_bad("threads { io = 0 }", 1, "1..48")
         self.assert_bad("limits { handshake_ms = 4 fortnights }", 1)
         self.assert_bad('listen = {"tcp://127.0.0.1"}', 1, "port")
         self.assert_bad('listen = {"http://127.0.0.1:80"}', 1, "tcp://")
@@ -212,7 +212,7 @@ class ConfigFileTest(unittest.TestCase):
     def test_a_bad_set_is_told_as_one(self):
         for setting, says in (
             ("threads.oi=2", "did you mean"),
-            ("threads.io=many", "1..64"),
+            ("threads.io=many", "1..48"),
             ("io=2", "threads.io"),
         ):
             done = run("--set", setting, "--check-config")

@@ -38,6 +38,8 @@ static bool may_go(enum conn_state from, enum conn_state to)
         return true;
     if (to == CONN_LEAVING)
         return from != CONN_LEAVING;
+    if (from == CONN_HTTP || from == CONN_ASKING)
+        return to == CONN_GREETED || (from == CONN_HTTP ? to == CONN_ASKING : to == CONN_HTTP);
     return from < CONN_LIVE && to == from + 1;
 }
 
