@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "cli/command.h"
 #include "cli/session.h"
@@ -248,7 +249,8 @@ static void device_init(struct device *device, const struct options *options, ui
         snprintf(device->name, sizeof device->name, "%s %" PRIu64, name, number);
     device->options.info = device->name;
     memcpy(device->leds, leds_at_first, sizeof device->leds);
-    device->random = (uint32_t)clock_ms() * 2654435761u + (uint32_t)number;
+    if (getrandom(&device->random, sizeof device->random, 0) != sizeof device->random)
+        device->random = (uint32_t)number;
     device->random |= 1u; /* xorshift stays at 0 for ever */
 }
 

@@ -27,7 +27,7 @@ describe() {
     wire) echo "wire tests: raw bytes to the real server" ;;
     tls) echo "the wire tests again, over TLS" ;;
     cli) echo "smq and the LED example, as people run them" ;;
-    web) echo "smq.js, the client for browsers (node)" ;;
+    web) echo "smq.js, the client for browsers, and what pages are made of (node)" ;;
     tsan) echo "what threads share, under ThreadSanitizer" ;;
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
     fuzz) echo "each parser's fuzzer, briefly" ;;
@@ -244,14 +244,16 @@ stage_web() {
         skip "node is not installed (scripts/apt-install.sh test)"
         return
     fi
-    output=$(timeout 600 node --test --test-reporter=spec tests/web/*.test.mjs 2>&1)
-    code=$?
-    account "smq.js" $code "$output"
-    # The only tests that want something from npm: once, and by the lock file.
+    need_build build || return
+    # Once, and by the lock file. Without it the tests that need it say so and are skipped.
     if [ ! -d tests/web/node_modules ] && ! npm ci --prefix tests/web >/dev/null 2>&1; then
-        skip "types: npm cannot install what tests/web/package.json wants"
-        return
+        skip "npm cannot install what tests/web/package.json wants: no types, no WebSocket"
     fi
+    output=$(SMQ=build/smq SMQD=build/smqd timeout 600 \
+        node --test --test-reporter=spec tests/web/*.test.mjs 2>&1)
+    code=$?
+    account "smq.js and what the pages are made of" $code "$output"
+    [ -x tests/web/node_modules/.bin/tsc ] || return
     check "types of smq.js (TypeScript)" tests/web/node_modules/.bin/tsc --project tests/web
 }
 
