@@ -23,12 +23,13 @@
 #include "cli/command.h"
 #include "cli/session.h"
 
-#define DEVICE_COUNT_MAX 100u /* each has a thread, and 64 KiB to receive into */
-#define NAME_BYTES       64u
-#define TICK_MS          2000u /* between two temperatures */
-#define RETRY_MS         2000u /* after a lost connection */
-#define TENTHS_USUAL     215   /* 21.5 degrees, around which it wanders */
-#define STEP_TENTHS_MAX  3
+#define DEVICE_COUNT_MAX     100u /* each has a thread, and 64 KiB to receive into */
+#define NAME_BYTES           64u
+#define TICK_MS              2000u /* between two temperatures */
+#define RETRY_MS             2000u /* after a lost connection */
+#define TENTHS_USUAL         215   /* 21.5 degrees, around which it wanders */
+#define STEP_TENTHS_MAX      3
+#define START_TENTHS_OFF_MAX 15
 
 #define TOPIC_DEVICE  "/m2m/led/device"
 #define TOPIC_DISPLAY "/m2m/led/display"
@@ -242,7 +243,7 @@ static void device_init(struct device *device, const struct options *options, ui
 {
     const char *name = options->name != NULL ? options->name : "Demo device";
 
-    *device = (struct device){.options = *options, .tenths = TENTHS_USUAL};
+    *device = (struct device){.options = *options};
     if (count == 1)
         snprintf(device->name, sizeof device->name, "%s", name);
     else
@@ -252,6 +253,8 @@ static void device_init(struct device *device, const struct options *options, ui
     if (getrandom(&device->random, sizeof device->random, 0) != sizeof device->random)
         device->random = (uint32_t)number;
     device->random |= 1u; /* xorshift stays at 0 for ever */
+    device->tenths = (int16_t)(TENTHS_USUAL - START_TENTHS_OFF_MAX +
+                               (int)(device->random % (2 * START_TENTHS_OFF_MAX + 1)));
 }
 
 /* Start them all and wait for all. Returns the first exit code that is not EXIT_OK. */

@@ -54,7 +54,7 @@ function showCount(isConnected) {
     if (isConnected)
         element('summary').textContent = all.length === 0 ? 'None is connected.' :
             `${all.length} connected, ${sum(all.map((card) => card.onCount))} of ` +
-            `${sum(all.map((card) => card.leds.size))} LEDs on`;
+            `${sum(all.map((card) => card.leds.size))} lit`;
 }
 
 /* ---- devices ---- */
