@@ -1,13 +1,16 @@
 /*
  * auth/passwd.c — password files: parsed, checked, and lines for them. See auth/passwd.h.
  *
- * Thread: any. A set never changes after passwd_parse, but for its count of references.
+ * Thread: any. After passwd_parse a set changes only its count of references, and what it remembers
+ *         of passwords that were right: four words an account, each written whole and always to the
+ *         same value, so that who reads them half-written remembers nothing yet.
  */
 #include "auth/passwd.h"
 
 #include <openssl/base64.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <stdatomic.h>
@@ -42,14 +45,16 @@ struct account {
     uint8_t salt[SALT_BYTES_MAX];
     uint8_t hash[HASH_BYTES];
     uint32_t line;
+    _Atomic uint64_t remembered[HASH_BYTES / 8]; /* zeros: nothing */
 };
 
 struct passwd_set {
     _Atomic uint32_t ref_count;
     uint32_t count;
-    struct siphash_key key;    /* draws the account that an unknown name is checked against */
-    struct account nobody;     /* that account, when there is none */
-    struct account accounts[]; /* in the order of their names */
+    struct siphash_key key;         /* draws the account that an unknown name is checked against */
+    uint8_t memory_key[HASH_BYTES]; /* of what is remembered */
+    struct account nobody;          /* that account, when there is none */
+    struct account accounts[];      /* in the order of their names */
 };
 
 static size_t check_bytes(const struct account *account)
@@ -291,6 +296,7 @@ static struct passwd_set *set_new(uint32_t account_count)
                                    .parallel = PARALLEL_DEFAULT,
                                    .salt_bytes = SALT_BYTES};
     RAND_bytes((uint8_t *)&set->key, sizeof(set->key));
+    RAND_bytes(set->memory_key, sizeof(set->memory_key));
     return set;
 }
 
@@ -372,21 +378,84 @@ uint32_t passwd_count(const struct passwd_set *set)
     return set->count;
 }
 
+/* -- remembering -- */
+
+/* What is remembered of @password: quick to make, useless without the set's key. */
+static void digest(const struct passwd_set *set, const struct account *account,
+                   struct span password, uint64_t words[HASH_BYTES / 8])
+{
+    uint8_t message[SALT_BYTES_MAX + HASH_BYTES + PASSWD_PASSWORD_BYTES_MAX];
+    unsigned digest_bytes;
+
+    must(password.bytes_count <= PASSWD_PASSWORD_BYTES_MAX);
+    memcpy(message, account->salt, SALT_BYTES_MAX); /* the rest of a short one is zero */
+    memcpy(message + SALT_BYTES_MAX, account->hash, HASH_BYTES);
+    if (password.bytes_count > 0)
+        memcpy(message + SALT_BYTES_MAX + HASH_BYTES, password.data, password.bytes_count);
+    must(HMAC(EVP_sha256(), set->memory_key, sizeof(set->memory_key), message,
+              SALT_BYTES_MAX + HASH_BYTES + password.bytes_count, (uint8_t *)words,
+              &digest_bytes) != NULL);
+    OPENSSL_cleanse(message, sizeof(message));
+}
+
+bool passwd_recall(const struct passwd_set *set, struct span user, struct span password)
+{
+    const struct account *account = find(set, user);
+    uint64_t words[HASH_BYTES / 8];
+    uint64_t difference = 0;
+
+    if (!account || password.bytes_count > PASSWD_PASSWORD_BYTES_MAX)
+        return false;
+    digest(set, account, password, words);
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        difference |=
+            words[i] ^ atomic_load_explicit(&account->remembered[i], memory_order_relaxed);
+    return difference == 0;
+}
+
+static void remember(const struct passwd_set *set, const struct account *account,
+                     struct span password)
+{
+    struct account *writable = (struct account *)(uintptr_t)account;
+    uint64_t words[HASH_BYTES / 8];
+
+    digest(set, account, password, words);
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        atomic_store_explicit(&writable->remembered[i], words[i], memory_order_relaxed);
+}
+
+/* -- checking -- */
+
+/* Whose hash is computed for @user: his own, or for a stranger always the same other one's. */
+static const struct account *checked_account(const struct passwd_set *set, struct span user)
+{
+    const struct account *account = find(set, user);
+
+    if (account)
+        return account;
+    return set->count > 0 ? &set->accounts[siphash(&set->key, user) % set->count] : &set->nobody;
+}
+
+size_t passwd_check_bytes(const struct passwd_set *set, struct span user)
+{
+    return check_bytes(checked_account(set, user));
+}
+
 enum passwd_verdict passwd_check(const struct passwd_set *set, struct span user,
                                  struct span password)
 {
-    const struct account *account = find(set, user);
-    const struct account *checked = account;
+    const struct account *checked = checked_account(set, user);
+    bool is_known = find(set, user) != NULL;
     uint8_t hash[HASH_BYTES];
 
-    if (!checked)
-        checked =
-            set->count > 0 ? &set->accounts[siphash(&set->key, user) % set->count] : &set->nobody;
     if (!hash_password(checked, password, hash))
         return PASSWD_FAILED;
-    bool is_same = CRYPTO_memcmp(hash, checked->hash, HASH_BYTES) == 0;
+    bool is_right = CRYPTO_memcmp(hash, checked->hash, HASH_BYTES) == 0 && is_known &&
+                    password.bytes_count <= PASSWD_PASSWORD_BYTES_MAX;
     OPENSSL_cleanse(hash, sizeof(hash));
-    return is_same && account ? PASSWD_RIGHT : PASSWD_WRONG;
+    if (is_right)
+        remember(set, checked, password);
+    return is_right ? PASSWD_RIGHT : PASSWD_WRONG;
 }
 
 bool passwd_is_same(const struct passwd_set *a, const struct passwd_set *b, struct span user)

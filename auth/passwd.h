@@ -13,8 +13,8 @@
  * that reason (auth/workers.h). 2^14 would take 16 MB, which is half of such a broker's limit. Who
  * has the memory writes a larger "ln" into the file: each line says its own.
  *
- * A set is immutable and counted: a reload makes a new one, and who still checks against the old
- * one keeps it alive.
+ * A set is counted, and but for what it remembers immutable: a reload makes a new one, and who
+ * still checks against the old one keeps it alive.
  */
 #pragma once
 
@@ -60,6 +60,19 @@ uint32_t passwd_count(const struct passwd_set *set);
  */
 MUST_CHECK enum passwd_verdict passwd_check(const struct passwd_set *set, struct span user,
                                             struct span password);
+
+/* The memory one such check takes while it runs. */
+size_t passwd_check_bytes(const struct passwd_set *set, struct span user);
+
+/**
+ * Was @password right for @user before, in this set?
+ *
+ * A right password is remembered, as its HMAC under a random key of this set: so that a fleet that
+ * comes back after an outage costs microseconds each, and no slow hash again. Whoever can read the
+ * broker's memory can then try words against it quickly; but he can as well wait for the password.
+ * Cost: two hashes of SHA-256. Thread: any.
+ */
+MUST_CHECK bool passwd_recall(const struct passwd_set *set, struct span user, struct span password);
 
 /* Does @user have the same line in both? After a reload: may this login stay? */
 MUST_CHECK bool passwd_is_same(const struct passwd_set *a, const struct passwd_set *b,

@@ -119,6 +119,30 @@ static void an_unknown_user_costs_what_a_wrong_password_costs(void)
     passwd_unref(set);
 }
 
+static void a_right_password_is_remembered_and_no_other(void)
+{
+    struct passwd_set *set = parse(ALICE "\n" BOB "\n");
+
+#define RECALL(user, password) passwd_recall(set, text_span(user), text_span(password))
+    CHECK(!RECALL("bob", "pa:ss"));
+    CHECK_EQUAL(check(set, "bob", "pa:s"), PASSWD_WRONG);
+    CHECK(!RECALL("bob", "pa:s"));
+    CHECK_EQUAL(check(set, "bob", "pa:ss"), PASSWD_RIGHT);
+    CHECK(RECALL("bob", "pa:ss"));
+    CHECK(!RECALL("bob", "pa:s"));
+    CHECK(!RECALL("bob", ""));
+    CHECK(!RECALL("alice", "pa:ss"));
+    CHECK(!RECALL("carol", "pa:ss"));
+    CHECK_EQUAL(check(set, "bob", "wrong"), PASSWD_WRONG);
+    CHECK(RECALL("bob", "pa:ss"));
+    passwd_unref(set);
+
+    set = parse(BOB "\n"); /* as after a reload */
+    CHECK(!RECALL("bob", "pa:ss"));
+    passwd_unref(set);
+#undef RECALL
+}
+
 static void without_memory_nobody_is_right(void)
 {
     struct passwd_set *set = parse(ALICE "\n");
@@ -354,6 +378,7 @@ int main(int argc, char **argv)
         CHECK_TEST(hashes_of_others_are_right),
         CHECK_TEST(the_password_of_another_is_not_right_for_an_unknown_user),
         CHECK_TEST(an_unknown_user_costs_what_a_wrong_password_costs),
+        CHECK_TEST(a_right_password_is_remembered_and_no_other),
         CHECK_TEST(without_memory_nobody_is_right),
         CHECK_TEST(a_line_we_make_is_right_and_each_has_its_own_salt),
         CHECK_TEST(the_longest_line_fits),
