@@ -11,7 +11,7 @@ packages_of() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
-        android-libboringssl-dev ;;
+        android-libboringssl-dev libjs-dygraphs ;;
     test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 openssl gcc-arm-none-eabi \
         nodejs ;;
     fuzz) echo clang libclang-rt-dev llvm ;;

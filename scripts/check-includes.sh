@@ -12,7 +12,7 @@ core:    core/ client/smq_wire.h
 tls:     tls/ core/ client/smq_wire.h
 auth:    auth/ core/
 net:     net/ core/ tls/ auth/ client/smq_wire.h
-server:  server/ net/ core/ tls/ auth/ client/smq_wire.h
+server:  server/ webui/ net/ core/ tls/ auth/ client/smq_wire.h
 webui:   webui/ core/ auth/ client/smq_wire.h
 client:  client/
 cli:     cli/ client/ tls/ core/ auth/

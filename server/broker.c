@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "net/ws_accept.h"
+#include "server/web_source.h"
 
 #define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
+#define THREAD_ALONE       UINT32_MAX    /* the only one of its name */
 
 static int64_t read_clock_ns(void)
 {
@@ -76,7 +78,8 @@ static void lay_out(struct broker *broker)
 {
     const struct config *config = broker->config;
 
-    broker->io_count = broker->host_count = (uint32_t)config->io_thread_count;
+    broker->io_count = (uint32_t)config->io_thread_count;
+    broker->host_count = broker->io_count + (config->web.enabled ? 1 : 0);
     broker->inline_shards = config->router_thread_count == 0;
     broker->shard_count =
         broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
@@ -109,6 +112,13 @@ static enum status lay_out_actors(struct broker *broker)
         mem_init(&broker->reactors[i].io.mem, &broker->budget);
         broker->mems[i] = &broker->reactors[i].io.mem;
         broker->parkers[i] = &broker->thread_parkers[i];
+    }
+    if (broker->host_count > broker->io_count) {
+        mem_init(&broker->web_mem, &broker->budget);
+        broker->mems[broker->io_count] = &broker->web_mem;
+        broker->parkers[broker->io_count] = &broker->web_parker;
+        if (parker_init(&broker->web_parker) != STATUS_OK)
+            return STATUS_SYSTEM;
     }
     for (uint32_t i = 0; i < broker->shard_count; i++) {
         uint32_t thread = broker->inline_shards ? i : broker->io_count + i;
@@ -143,6 +153,8 @@ static void make_log_lanes(struct broker *broker)
 
         if (is_control)
             snprintf(name, sizeof(name), "control");
+        else if (i >= broker->io_count && i < broker->host_count)
+            snprintf(name, sizeof(name), "web");
         else
             snprintf(name, sizeof(name), "%s-%u", is_io ? "io" : "shard",
                      is_io ? i : i - broker->host_count);
@@ -172,16 +184,16 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
             goto no_memory;
     }
     for (uint32_t i = 0; i < broker->io_count; i++) {
-        struct io_options options = {.config = config,
-                                     .mesh = &broker->mesh,
-                                     .quotas = &broker->quotas,
-                                     .name_key = name_key,
-                                     .random_key = draw_key(),
-                                     .io_index = i,
-                                     .web_index = IO_NO_WEB,
-                                     .ws_accept = ws_accept,
-                                     .slot_count_max = wanted < file_count_max ? (uint32_t)wanted
-                                                                               : file_count_max};
+        struct io_options options = {
+            .config = config,
+            .mesh = &broker->mesh,
+            .quotas = &broker->quotas,
+            .name_key = name_key,
+            .random_key = draw_key(),
+            .io_index = i,
+            .web_index = config->web.enabled ? mesh_local_index(&broker->mesh, 0) : IO_NO_WEB,
+            .ws_accept = ws_accept,
+            .slot_count_max = wanted < file_count_max ? (uint32_t)wanted : file_count_max};
         if (io_init(&broker->reactors[i].io, &options, 0) != STATUS_OK)
             goto no_memory;
     }
@@ -256,6 +268,24 @@ enum status broker_init(struct broker *broker, const struct config *config,
     return status == STATUS_OK ? make_secure(broker, error) : status;
 }
 
+enum status broker_make_web(struct broker *broker, char *first_password,
+                            char error[BROKER_ERROR_BYTES])
+{
+    first_password[0] = '\0';
+    if (!broker->config->web.enabled)
+        return STATUS_OK;
+    broker->web_source = web_source_of(broker);
+    struct web_options options = {.config = broker->config,
+                                  .mesh = &broker->mesh,
+                                  .mesh_index = mesh_local_index(&broker->mesh, 0),
+                                  .mem = &broker->web_mem,
+                                  .log = broker->log_lanes[broker->io_count],
+                                  .source = &broker->web_source};
+
+    broker->web = web_create(&options, first_password, error);
+    return broker->web ? STATUS_OK : STATUS_SYSTEM;
+}
+
 static enum status start_thread(pthread_t *thread, const char *name, uint32_t index,
                                 void *(*run)(void *), void *argument,
                                 char error[BROKER_ERROR_BYTES])
@@ -271,7 +301,10 @@ static enum status start_thread(pthread_t *thread, const char *name, uint32_t in
         snprintf(error, BROKER_ERROR_BYTES, "cannot start a thread: %s", strerror(result));
         return STATUS_SYSTEM;
     }
-    snprintf(full_name, sizeof(full_name), "%s-%u", name, index);
+    if (index == THREAD_ALONE)
+        snprintf(full_name, sizeof(full_name), "%s", name);
+    else
+        snprintf(full_name, sizeof(full_name), "%s-%u", name, index);
     (void)pthread_setname_np(*thread, full_name);
     return STATUS_OK;
 }
@@ -302,6 +335,9 @@ enum status broker_start(struct broker *broker, char error[BROKER_ERROR_BYTES])
          i++)
         status = start_thread(&broker->shard_threads[i], "router", i, shard_main,
                               &broker->shards[i], error);
+    if (broker->web && status == STATUS_OK)
+        status =
+            start_thread(&broker->web_thread, "web", THREAD_ALONE, web_main, broker->web, error);
     sem_destroy(&started);
     return status;
 }
@@ -312,12 +348,16 @@ void broker_join(struct broker *broker)
         must(pthread_join(broker->reactors[i].thread, NULL) == 0);
     for (uint32_t i = 0; !broker->inline_shards && i < broker->shard_count; i++)
         must(pthread_join(broker->shard_threads[i], NULL) == 0);
+    if (broker->web)
+        must(pthread_join(broker->web_thread, NULL) == 0);
 }
 
 void broker_deinit(struct broker *broker)
 {
     for (uint32_t i = 0; i < broker->io_count && broker->secrets.context; i++)
         secure_deinit(&broker->io_secures[i]);
+    if (broker->web)
+        web_destroy(broker->web);
     secrets_stop(&broker->secrets);
     secrets_close(&broker->secrets);
     for (uint32_t i = 0; i < broker->io_count; i++) {
@@ -330,6 +370,8 @@ void broker_deinit(struct broker *broker)
     quotas_deinit(&broker->quotas);
     for (uint32_t i = 0; i < broker->thread_count; i++)
         parker_deinit(&broker->thread_parkers[i]);
+    if (broker->host_count > broker->io_count)
+        parker_deinit(&broker->web_parker);
     parker_deinit(&broker->control_parker);
     for (uint32_t i = 0; i < broker->log_lane_count; i++)
         free(broker->log_lanes[i]);

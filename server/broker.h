@@ -9,6 +9,7 @@
 #include "core/shard.h"
 #include "net/reactor.h"
 #include "server/secrets.h"
+#include "webui/web.h"
 
 #define BROKER_ERROR_BYTES 512
 
@@ -30,12 +31,17 @@ struct broker {
     struct reactor *reactors;    /* [io_count] */
     struct shard *shards;        /* [shard_count] */
     pthread_t *shard_threads;    /* [shard_count] when not inline */
-    struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, shards, control */
+    struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, web, shards, control */
     uint32_t log_lane_count;
     struct secrets secrets;
     struct io_secure *io_secures; /* [io_count] in use when secrets.context is set */
     struct mem *signer_mems;      /* [mesh.signer_count] */
-    uint16_t *ports;              /* [listener_count] the real port of each configured listener */
+    struct web *web;              /* NULL: web.enabled is off */
+    struct web_source web_source;
+    struct mem web_mem;
+    struct parker web_parker;
+    pthread_t web_thread;
+    uint16_t *ports; /* [listener_count] the real port of each configured listener */
     int64_t start_time_ns;
 };
 
@@ -46,6 +52,15 @@ struct broker {
  */
 MUST_CHECK enum status broker_init(struct broker *broker, const struct config *config,
                                    char error[BROKER_ERROR_BYTES]);
+
+/**
+ * Make the web actor, when it is enabled; the data dir must be there.
+ *
+ * @first_password: as web_create() says; "" when there is no web.
+ * Returns: STATUS_OK, or STATUS_SYSTEM with a reason in @error.
+ */
+MUST_CHECK enum status broker_make_web(struct broker *broker, char *first_password,
+                                       char error[BROKER_ERROR_BYTES]);
 
 /* Start all threads and wait until each says it runs. On failure the process must exit: some
  * threads may be running. */

@@ -1,10 +1,11 @@
 /*
  * server/control.c — see server/control.h.
  *
- * The end has three steps, because each actor may still have something for another:
+ * The end has four steps, because each actor may still have something for another:
  *   1  I/O actors: stop accepting, finish what is queued, close; each answers STOPPED
- *   2  shards: nobody asks them any more; each answers STOPPED
- *   3  I/O actors: a second STOP lets their threads end
+ *   2  local actors (web): no request comes any more; each answers STOPPED
+ *   3  shards: nobody asks them any more; each answers STOPPED
+ *   4  I/O actors: a second STOP lets their threads end
  */
 #include "server/control.h"
 
@@ -25,7 +26,7 @@
 #define TRIM_AGAIN_NS 5000000000
 #define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
 
-enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_SHARDS, PHASE_DONE };
+enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_LOCALS, PHASE_STOP_SHARDS, PHASE_DONE };
 
 struct control {
     struct broker *broker;
@@ -89,7 +90,13 @@ static void on_stopped(struct control *control)
     must(control->stopped_missing > 0);
     if (--control->stopped_missing > 0)
         return;
-    if (control->phase == PHASE_DRAIN_IO) {
+    uint32_t local_count = broker->host_count - broker->io_count;
+
+    if (control->phase == PHASE_DRAIN_IO && local_count > 0) {
+        control->phase = PHASE_STOP_LOCALS;
+        control->stopped_missing = local_count;
+        tell_all(control, broker->io_count, local_count);
+    } else if (control->phase == PHASE_DRAIN_IO || control->phase == PHASE_STOP_LOCALS) {
         control->phase = PHASE_STOP_SHARDS;
         control->stopped_missing = broker->shard_count;
         tell_all(control, broker->host_count, broker->shard_count);

@@ -39,6 +39,26 @@ static void say_ready(const struct broker *broker)
         log_event(LOG_LEVEL_WARNING, "systemd.unreachable", "NOTIFY_SOCKET did not take READY=1");
 }
 
+/* Where people look, and the password they need the first time. */
+static void say_web(const struct broker *broker, const char *first_password)
+{
+    const struct config *config = broker->config;
+    const struct config_listener *listener = &config->listeners[0];
+    bool is_any = strcmp(listener->host, "*") == 0;
+    bool is_ipv6 = strchr(listener->host, ':') != NULL;
+
+    if (!broker->web)
+        return;
+    printf("web UI at %s://%s%s%s:%u%s\n", listener->tls ? "https" : "http", is_ipv6 ? "[" : "",
+           is_any ? "localhost" : listener->host, is_ipv6 ? "]" : "", broker->ports[0],
+           config->web.ui);
+    if (first_password[0] != '\0')
+        printf("  log in as admin with the password %s\n"
+               "  (made now and shown once; change it with: smq passwd %s/web-users admin)\n",
+               first_password, config->data_dir);
+    fflush(stdout);
+}
+
 /* Our own CA is unknown to everybody: say how that changes. */
 static void say_how_to_trust(const struct broker *broker)
 {
@@ -84,6 +104,7 @@ static int serve(const struct config *config)
     struct admin admin;
     struct log_writer log;
     char error[BROKER_ERROR_BYTES];
+    char first_password[WEB_PASSWORD_BYTES];
     int signal_fd = control_open_signals();
 
     if (secrets_wanted(config)) /* no core dump, no debugger of another process: keys are in here */
@@ -92,6 +113,7 @@ static int serve(const struct config *config)
     log_set_level(config->log_level);
     if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||
         admin_init(&admin, &broker, error) != STATUS_OK ||
+        broker_make_web(&broker, first_password, error) != STATUS_OK ||
         broker_start(&broker, error) != STATUS_OK) {
         fprintf(stderr, "smqd: %s\n", signal_fd < 0 ? "signalfd failed" : error);
         exit(EX_OSERR);
@@ -99,6 +121,8 @@ static int serve(const struct config *config)
     log_attach(broker.log_lanes[broker.log_lane_count - 1]);
     log_started(&broker);
     say_ready(&broker);
+    say_web(&broker, first_password);
+    explicit_bzero(first_password, sizeof(first_password));
     say_how_to_trust(&broker);
     secrets_warn(&broker.secrets);
 

@@ -1,4 +1,4 @@
-/* server/stats_json.c — see server/stats_json.h. Thread: control. */
+/* server/stats_json.c — see server/stats_json.h. Thread: control, or the web actor's. */
 #include "server/stats_json.h"
 
 #include <jansson.h>
@@ -119,7 +119,7 @@ static json_t *shard_actors(const struct broker *broker, json_t *sums)
     return actors;
 }
 
-static uint64_t rss_bytes(void)
+uint64_t stats_rss_bytes(void)
 {
     FILE *file = fopen("/proc/self/statm", "re");
     unsigned long long total, resident = 0;
@@ -153,7 +153,7 @@ static json_t *memory(const struct broker *broker)
     put(object, "limit_bytes", (uint64_t)broker->budget.limit_bytes);
     put(object, "used_bytes", (uint64_t)(used_bytes > 0 ? used_bytes : 0));
     put(object, "refused_total", refused_count);
-    put(object, "rss_bytes", rss_bytes());
+    put(object, "rss_bytes", stats_rss_bytes());
     put(object, "heap_bytes", heap.uordblks + heap.hblkhd);
     put(object, "heap_free_bytes", heap.fordblks);
     json_object_set_new(object, "consumers_bytes", kinds);
@@ -224,7 +224,7 @@ static json_t *tls(const struct broker *broker)
     return object;
 }
 
-char *stats_json(const struct broker *broker)
+char *stats_json(const struct broker *broker, bool with_tls)
 {
     struct timespec now;
     json_t *root = json_object();
@@ -243,7 +243,10 @@ char *stats_json(const struct broker *broker)
     json_object_set_new(root, "io", io_sums);
     json_object_set_new(root, "closed", closed);
     json_object_set_new(root, "router", shard_sums);
-    if (broker->secrets.context)
+    if (broker->web)
+        json_object_set_new(root, "web",
+                            counters_of(web_stats(broker->web), web_stat_descs, WEB_STAT_COUNT));
+    if (with_tls && broker->secrets.context)
         json_object_set_new(root, "tls", tls(broker));
     json_object_set_new(root, "limits", limits(broker));
     json_object_set_new(root, "memory", memory(broker));

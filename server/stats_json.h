@@ -1,10 +1,14 @@
 /*
- * server/stats_json.h — all counters as one JSON text. Thread: control; reads other actors'
- * counters relaxed, so figures of one answer may be a moment apart.
+ * server/stats_json.h — all counters as one JSON text. Thread: control, or the web actor's; reads
+ * other actors' counters relaxed, so figures of one answer may be a moment apart.
  */
 #pragma once
 
 #include "server/broker.h"
 
-/* The caller frees it. Cost: about a millisecond. */
-char *stats_json(const struct broker *broker);
+/* The caller frees it. Cost: about a millisecond. @with_tls: what is served, too; only control may
+ * ask for that, since it changes it. */
+char *stats_json(const struct broker *broker, bool with_tls);
+
+/* Of this process. */
+uint64_t stats_rss_bytes(void);

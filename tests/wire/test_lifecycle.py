@@ -250,7 +250,7 @@ class LifecycleTest(WireTest):
                 client.expect_closed()
                 client.close()  # as a real client does; else the broker waits for it a moment
                 self.server.stop()
-            self.assertEqual(os.listdir(folder), [], "it takes its socket with it")
+            self.assertNotIn("smqd.sock", os.listdir(folder), "it takes its socket with it")
 
     def test_the_port_can_be_had_again_at_once(self):
         self.start()

@@ -1,0 +1,220 @@
+/* server/web_source.c — see server/web_source.h. Thread: the web actor's. */
+#include "server/web_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "server/config.h"
+#include "server/stats_json.h"
+#include "webui/metrics.h"
+
+/* -- JSON, and the configuration -- */
+
+static void put_stats(void *context, struct body *out)
+{
+    char *text = stats_json(context, /* with_tls */ false);
+
+    body_put_text(out, text);
+    body_put_text(out, "\n");
+    free(text);
+}
+
+static void put_config(void *context, struct body *out)
+{
+    const struct broker *broker = context;
+    char *text = NULL;
+    size_t bytes_count = 0;
+    FILE *stream = open_memstream(&text, &bytes_count);
+
+    must(stream);
+    config_print(broker->config, stream); /* files with secrets are named in it, not shown */
+    must(fclose(stream) == 0);
+    body_put(out, span_of(text, bytes_count));
+    free(text);
+}
+
+/* -- metrics -- */
+
+/* One figure that stands alone. */
+static void put_one(struct body *out, const char *name, const char *help, double value)
+{
+    struct stat_desc desc = {name, "", help};
+
+    metrics_begin(out, "", &desc);
+    metrics_value(out, "", name, NULL, NULL, value);
+}
+
+static void put_io(const struct broker *broker, struct body *out)
+{
+    for (uint32_t stat = 0; stat < IO_STAT_COUNT; stat++) {
+        metrics_begin(out, "io_", &io_stat_descs[stat]);
+        for (uint32_t i = 0; i < broker->io_count; i++)
+            metrics_value(out, "io_", io_stat_descs[stat].name, "actor",
+                          broker->log_lanes[i]->actor,
+                          (double)counter_read(&broker->reactors[i].io.stats[stat]));
+    }
+}
+
+static void put_shards(const struct broker *broker, struct body *out)
+{
+    for (uint32_t stat = 0; stat < SHARD_STAT_COUNT; stat++) {
+        metrics_begin(out, "router_", &shard_stat_descs[stat]);
+        for (uint32_t i = 0; i < broker->shard_count; i++)
+            metrics_value(out, "router_", shard_stat_descs[stat].name, "actor",
+                          broker->log_lanes[broker->host_count + i]->actor,
+                          (double)(int64_t)counter_read(&broker->shards[i].stats[stat]));
+    }
+}
+
+static void put_web(const struct broker *broker, struct body *out)
+{
+    for (uint32_t stat = 0; stat < WEB_STAT_COUNT; stat++) {
+        metrics_begin(out, "web_", &web_stat_descs[stat]);
+        metrics_value(out, "web_", web_stat_descs[stat].name, NULL, NULL,
+                      (double)counter_read(&web_stats(broker->web)[stat]));
+    }
+}
+
+/* Why connections ended, and how TLS failed: sums over the I/O actors. */
+static void put_reasons(const struct broker *broker, struct body *out)
+{
+    static const struct stat_desc closed = {"closed_total", "connections",
+                                            "connections closed, by reason"};
+    static const struct stat_desc failed = {"tls_failed_total", "connections",
+                                            "TLS connections that failed, by reason"};
+
+    metrics_begin(out, "", &closed);
+    for (uint32_t reason = 0; reason < CLOSE_REASON_COUNT; reason++) {
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < broker->io_count; i++)
+            sum += counter_read(&broker->reactors[i].io.closed_counts[reason]);
+        metrics_value(out, "", closed.name, "reason", close_reason_name((enum close_reason)reason),
+                      (double)sum);
+    }
+    metrics_begin(out, "", &failed);
+    for (uint32_t kind = 1; kind < TLS_FAIL_COUNT; kind++) {
+        uint64_t sum = 0;
+
+        for (uint32_t i = 0; i < broker->io_count; i++)
+            sum += counter_read(&broker->reactors[i].io.tls_failed_counts[kind]);
+        metrics_value(out, "", failed.name, "reason", tls_fail_name((enum tls_fail)kind),
+                      (double)sum);
+    }
+}
+
+static void put_memory(const struct broker *broker, struct body *out)
+{
+    static const struct stat_desc desc = {"memory_bytes", "bytes",
+                                          "memory allocated, by what it is for"};
+    uint64_t refused_count = 0;
+
+    metrics_begin(out, "", &desc);
+    for (uint32_t kind = 0; kind < MEM_KIND_COUNT; kind++) {
+        int64_t sum = 0;
+
+        for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
+            sum += atomic_load_explicit(&broker->mems[i]->kind_bytes[kind], memory_order_relaxed);
+        metrics_value(out, "", desc.name, "kind", mem_kind_name((enum mem_kind)kind),
+                      sum > 0 ? (double)sum : 0);
+    }
+    for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
+        refused_count += counter_read(&broker->mems[i]->refused_count);
+    put_one(out, "memory_limit_bytes", "limits.memory", (double)broker->budget.limit_bytes);
+    put_one(out, "memory_used_bytes", "memory allocated in all",
+            (double)atomic_load_explicit(&broker->budget.used_bytes, memory_order_relaxed));
+    put_one(out, "memory_refused_total", "allocations refused at the limit", (double)refused_count);
+}
+
+static void put_limits(const struct broker *broker, struct body *out)
+{
+    const struct {
+        const char *name;
+        const struct quota *quota;
+    } rows[] = {
+        {"connections", &broker->quotas.connections},
+        {"handshakes", &broker->quotas.handshakes},
+        {"topics", &broker->quotas.topics},
+        {"subscriptions", &broker->quotas.subscriptions},
+    };
+    static const struct stat_desc used = {"limit_used", "", "how much of a limit is taken"};
+    static const struct stat_desc max = {"limit_max", "", "the limit"};
+
+    metrics_begin(out, "", &used);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        metrics_value(out, "", used.name, "limit", rows[i].name, quota_used(rows[i].quota));
+    metrics_begin(out, "", &max);
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        metrics_value(out, "", max.name, "limit", rows[i].name, rows[i].quota->count_max);
+}
+
+/* What waits for each actor, and how often it had no room. */
+static void put_lanes(const struct broker *broker, struct body *out)
+{
+    static const struct stat_desc depth = {"lane_depth", "envelopes",
+                                           "envelopes that wait for an actor"};
+    static const struct stat_desc full = {"lane_full_total", "envelopes",
+                                          "envelopes that found the lane to an actor full"};
+    const struct mesh *mesh = &broker->mesh;
+
+    for (int what = 0; what < 2; what++) {
+        metrics_begin(out, "", what == 0 ? &depth : &full);
+        for (uint32_t to = 0; to < broker->log_lane_count; to++) {
+            uint64_t sum = 0;
+
+            for (uint32_t from = 0; from < mesh->actor_count; from++) {
+                const struct lane *lane = mesh->lanes[from * mesh->actor_count + to];
+
+                if (lane)
+                    sum += what == 0 ? lane_depth(lane) : counter_read(&lane->full_count);
+            }
+            metrics_value(out, "", what == 0 ? depth.name : full.name, "actor",
+                          broker->log_lanes[to]->actor, (double)sum);
+        }
+    }
+}
+
+static void put_process(const struct broker *broker, struct body *out)
+{
+    static const struct stat_desc build = {"build_info", "", "the version, as a label"};
+    struct rusage usage;
+    struct timespec now;
+
+    metrics_begin(out, "", &build);
+    metrics_value(out, "", build.name, "version", SMQD_VERSION, 1);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    put_one(out, "uptime_seconds", "since the start",
+            (double)now.tv_sec + (double)now.tv_nsec / 1e9 - (double)broker->start_time_ns / 1e9);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        put_one(out, "cpu_seconds_total", "CPU time of all threads, the kernel's for them too",
+                (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                    (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+    put_one(out, "resident_bytes", "memory of the process that is in RAM",
+            (double)stats_rss_bytes());
+}
+
+static void put_metrics(void *context, struct body *out)
+{
+    const struct broker *broker = context;
+
+    put_process(broker, out);
+    put_io(broker, out);
+    put_shards(broker, out);
+    put_web(broker, out);
+    put_reasons(broker, out);
+    put_memory(broker, out);
+    put_limits(broker, out);
+    put_lanes(broker, out);
+}
+
+struct web_source web_source_of(struct broker *broker)
+{
+    return (struct web_source){.context = broker,
+                               .put_stats = put_stats,
+                               .put_metrics = put_metrics,
+                               .put_config = put_config};
+}

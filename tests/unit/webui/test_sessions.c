@@ -1,0 +1,168 @@
+/*
+ * tests/unit/webui/test_sessions.c — mirrors webui/sessions.c.
+ * Goal:   only the right cookie, in time, is a session; and nobody can try for ever.
+ * Method: clock and tokens are the test's.
+ */
+#include "webui/sessions.h"
+
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+static struct sessions sessions;
+static struct attempts attempts;
+static char text[SESSION_TEXT_BYTES + 1];
+
+static void start(void)
+{
+    sessions = (struct sessions){.timeout_ms = 1000};
+    attempts = (struct attempts){0};
+}
+
+TestSuite(sessions, .init = start);
+TestSuite(attempts, .init = start);
+
+static void open_as(const char *user, uint32_t number, int64_t now_ms)
+{
+    uint8_t token[SESSION_TOKEN_BYTES] = {0xab, 0xcd};
+
+    memcpy(token + 4, &number, sizeof(number));
+    sessions_open(&sessions, span_of(user, strlen(user)), token, now_ms, text);
+}
+
+static struct session *find(const char *cookie, int64_t now_ms)
+{
+    return sessions_find(&sessions, span_of(cookie, strlen(cookie)), now_ms);
+}
+
+Test(sessions, are_not_found_by_anything_but_their_token)
+{
+    char wrong[SESSION_TEXT_BYTES + 1];
+
+    cr_assert_null(find("", 0));
+    cr_assert_null(find("00000000000000000000000000000000", 0), "an empty place is no session");
+    open_as("admin", 7, 0);
+    cr_assert_eq(strlen(text), SESSION_TEXT_BYTES);
+    for (size_t i = 0; i < SESSION_TEXT_BYTES; i++) {
+        strcpy(wrong, text);
+        wrong[i] = wrong[i] == '5' ? '6' : '5';
+        cr_assert_null(find(wrong, 0), "%zu", i);
+        wrong[i] = 'g';
+        cr_assert_null(find(wrong, 0));
+    }
+    strcpy(wrong, text);
+    wrong[0] = 'A';
+    cr_assert_null(find(wrong, 0), "as it was written, not as one could also write it");
+    text[SESSION_TEXT_BYTES - 1] = '\0';
+    cr_assert_null(find(text, 0), "cut");
+}
+
+Test(sessions, end_when_nobody_uses_them)
+{
+    open_as("admin", 1, 0);
+    cr_assert_not_null(find(text, 999));
+    cr_assert_not_null(find(text, 1998), "each use counts");
+    cr_assert_eq(sessions_count(&sessions, 2997), 1);
+    cr_assert_eq(sessions_count(&sessions, 2998), 0);
+    cr_assert_null(find(text, 2998));
+}
+
+Test(sessions, end_with_the_log_out)
+{
+    open_as("admin", 1, 0);
+    session_close(find(text, 1));
+    cr_assert_null(find(text, 1));
+    cr_assert_eq(sessions_count(&sessions, 1), 0);
+}
+
+Test(sessions, belong_to_their_user)
+{
+    char first[SESSION_TEXT_BYTES + 1];
+
+    open_as("alice", 1, 0);
+    strcpy(first, text);
+    open_as("bob", 2, 0);
+    cr_assert_str_eq(find(first, 1)->user, "alice");
+    cr_assert_str_eq(find(text, 1)->user, "bob");
+}
+
+Test(sessions, are_bounded_and_the_longest_silent_one_goes)
+{
+    char first[SESSION_TEXT_BYTES + 1];
+    char second[SESSION_TEXT_BYTES + 1];
+
+    open_as("first", 1, 0);
+    strcpy(first, text);
+    open_as("second", 2, 1);
+    strcpy(second, text);
+    for (uint32_t i = 2; i < SESSIONS_MAX; i++)
+        open_as("more", i + 1, 2);
+    cr_assert_not_null(find(first, 3));
+    open_as("one more", 100000, 4);
+    cr_assert_null(find(second, 4));
+    cr_assert_not_null(find(first, 4));
+    cr_assert_eq(sessions_count(&sessions, 4), SESSIONS_MAX);
+}
+
+/* -- attempts -- */
+
+static const uint8_t *address(uint8_t last)
+{
+    static uint8_t ip[16] = {[10] = 0xff, [11] = 0xff, [12] = 10};
+
+    ip[15] = last;
+    return ip;
+}
+
+static void try_until_it_waits(const uint8_t *ip, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < ATTEMPTS_MAX; i++)
+        cr_assert_eq(attempts_begin(&attempts, ip, now_ms), 0, "attempt %u", i);
+    cr_assert_gt(attempts_begin(&attempts, ip, now_ms), 0);
+}
+
+Test(attempts, are_bounded_for_each_address)
+{
+    try_until_it_waits(address(1), 0);
+    cr_assert_eq(attempts_begin(&attempts, address(1), 0), ATTEMPTS_WINDOW_MS / 1000);
+    cr_assert_eq(attempts_begin(&attempts, address(1), ATTEMPTS_WINDOW_MS - 1), 1);
+    cr_assert_eq(attempts_begin(&attempts, address(2), 0), 0, "others need not wait");
+    try_until_it_waits(address(1), ATTEMPTS_WINDOW_MS);
+}
+
+Test(attempts, count_an_ipv6_network_as_one)
+{
+    uint8_t ip[16] = {0x20, 0x01};
+
+    for (uint8_t i = 0; i < ATTEMPTS_MAX; i++) {
+        ip[15] = ip[8] = i;
+        cr_assert_eq(attempts_begin(&attempts, ip, 0), 0);
+    }
+    ip[15] = ip[8] = 99;
+    cr_assert_gt(attempts_begin(&attempts, ip, 0), 0);
+    ip[7] = 1;
+    cr_assert_eq(attempts_begin(&attempts, ip, 0), 0);
+}
+
+Test(attempts, are_forgiven_to_who_knew_the_password)
+{
+    for (uint32_t i = 0; i < 3 * ATTEMPTS_MAX; i++) {
+        cr_assert_eq(attempts_begin(&attempts, address(1), 0), 0);
+        attempts_forgive(&attempts, address(1), i % 2 == 0);
+    }
+}
+
+Test(attempts, of_the_oldest_address_are_forgotten_when_there_are_too_many)
+{
+    uint8_t ip[16] = {0x20};
+
+    try_until_it_waits(address(1), 0);
+    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX - 1; i++) {
+        memcpy(ip + 4, &i, sizeof(i));
+        cr_assert_eq(attempts_begin(&attempts, ip, 1), 0);
+    }
+    cr_assert_gt(attempts_begin(&attempts, address(1), 1), 0);
+    ip[1] = 1;
+    cr_assert_eq(attempts_begin(&attempts, ip, 1), 0);
+    cr_assert_eq(attempts_begin(&attempts, address(1), 1), 0);
+}

@@ -1,0 +1,170 @@
+/* webui/sessions.c — see webui/sessions.h. Thread: the web actor's. */
+#include "webui/sessions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* -- sessions -- */
+
+static bool is_over(const struct sessions *sessions, const struct session *session, int64_t now_ms)
+{
+    return session->user[0] == '\0' || now_ms - session->last_used_ms >= sessions->timeout_ms;
+}
+
+void session_close(struct session *session)
+{
+    explicit_bzero(session, sizeof(*session));
+}
+
+void sessions_open(struct sessions *sessions, struct span user,
+                   const uint8_t token[SESSION_TOKEN_BYTES], int64_t now_ms,
+                   char text[SESSION_TEXT_BYTES + 1])
+{
+    struct session *place = &sessions->at[0];
+
+    must(user.bytes_count >= 1 && user.bytes_count <= SESSION_USER_BYTES);
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *session = &sessions->at[i];
+
+        if (is_over(sessions, session, now_ms)) {
+            place = session;
+            break;
+        }
+        if (session->last_used_ms < place->last_used_ms)
+            place = session;
+    }
+    session_close(place);
+    memcpy(place->token, token, SESSION_TOKEN_BYTES);
+    memcpy(place->user, user.data, user.bytes_count);
+    place->last_used_ms = now_ms;
+    for (uint32_t i = 0; i < SESSION_TOKEN_BYTES; i++)
+        sprintf(text + (size_t)2 * i, "%02x", token[i]);
+}
+
+/* The nibble of a lower-case hex digit; false: it is none. */
+static bool nibble_of(uint8_t byte, uint8_t *nibble)
+{
+    if (byte >= '0' && byte <= '9')
+        *nibble = (uint8_t)(byte - '0');
+    else if (byte >= 'a' && byte <= 'f')
+        *nibble = (uint8_t)(byte - 'a' + 10);
+    else
+        return false;
+    return true;
+}
+
+static bool token_of(struct span text, uint8_t token[SESSION_TOKEN_BYTES])
+{
+    if (text.bytes_count != SESSION_TEXT_BYTES)
+        return false;
+    for (uint32_t i = 0; i < SESSION_TOKEN_BYTES; i++) {
+        uint8_t high = 0;
+        uint8_t low = 0;
+
+        if (!nibble_of(text.data[(size_t)2 * i], &high) ||
+            !nibble_of(text.data[(size_t)2 * i + 1], &low))
+            return false;
+        token[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static bool is_token(const uint8_t a[SESSION_TOKEN_BYTES], const uint8_t b[SESSION_TOKEN_BYTES])
+{
+    uint8_t difference = 0;
+
+    for (uint32_t i = 0; i < SESSION_TOKEN_BYTES; i++)
+        difference |= a[i] ^ b[i];
+    return difference == 0;
+}
+
+struct session *sessions_find(struct sessions *sessions, struct span text, int64_t now_ms)
+{
+    uint8_t token[SESSION_TOKEN_BYTES];
+
+    if (!token_of(text, token))
+        return NULL;
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *session = &sessions->at[i];
+
+        if (is_over(sessions, session, now_ms) || !is_token(session->token, token))
+            continue;
+        session->last_used_ms = now_ms;
+        return session;
+    }
+    return NULL;
+}
+
+uint32_t sessions_count(const struct sessions *sessions, int64_t now_ms)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++)
+        count += !is_over(sessions, &sessions->at[i], now_ms);
+    return count;
+}
+
+/* -- attempts -- */
+
+static void address_of(const uint8_t ip[16], uint8_t address[16])
+{
+    static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
+
+    memcpy(address, ip, 16);
+    if (memcmp(ip, v4, sizeof(v4)) != 0)
+        memset(address + 8, 0, 8);
+}
+
+static struct attempt *attempt_of(struct attempts *attempts, const uint8_t address[16])
+{
+    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX; i++)
+        if (attempts->at[i].count > 0 && memcmp(attempts->at[i].address, address, 16) == 0)
+            return &attempts->at[i];
+    return NULL;
+}
+
+static struct attempt *oldest_of(struct attempts *attempts)
+{
+    struct attempt *oldest = &attempts->at[0];
+
+    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX; i++) {
+        if (attempts->at[i].count == 0)
+            return &attempts->at[i];
+        if (attempts->at[i].since_ms < oldest->since_ms)
+            oldest = &attempts->at[i];
+    }
+    return oldest;
+}
+
+uint32_t attempts_begin(struct attempts *attempts, const uint8_t ip[16], int64_t now_ms)
+{
+    uint8_t address[16];
+
+    address_of(ip, address);
+    struct attempt *attempt = attempt_of(attempts, address);
+
+    if (!attempt) {
+        attempt = oldest_of(attempts);
+        memcpy(attempt->address, address, 16);
+        attempt->count = 0;
+    }
+    if (attempt->count == 0 || now_ms - attempt->since_ms >= ATTEMPTS_WINDOW_MS) {
+        attempt->since_ms = now_ms;
+        attempt->count = 0;
+    }
+    if (attempt->count >= ATTEMPTS_MAX)
+        return (uint32_t)((attempt->since_ms + ATTEMPTS_WINDOW_MS - now_ms + 999) / 1000);
+    attempt->count++;
+    return 0;
+}
+
+void attempts_forgive(struct attempts *attempts, const uint8_t ip[16], bool all)
+{
+    uint8_t address[16];
+
+    address_of(ip, address);
+    struct attempt *attempt = attempt_of(attempts, address);
+
+    if (attempt)
+        attempt->count = all ? 0 : attempt->count - 1;
+}

@@ -1,0 +1,237 @@
+/*
+ * webui/web_api.c — the API below the UI's prefix: what may be asked, and by whom.
+ *
+ * Reading takes a session or the token; doing takes a session, and a request that only a page of
+ * ours can send: JSON with the header X-Smqd, which neither a form nor a link has, and which a
+ * foreign page may not add without our leave. Each thing done leaves a line in the log.
+ *
+ * Thread: the web actor's.
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/limits.h"
+#include "core/log.h"
+#include "webui/web_parts.h"
+
+/* Who may ask. */
+enum right {
+    RIGHT_ALL,   /* everybody: it is how a right is got or given up */
+    RIGHT_USER,  /* who has logged in */
+    RIGHT_TOKEN, /* … and programs with the token */
+};
+
+struct call {
+    const char *name; /* with '*' for one segment, which is the handler's argument */
+    enum web_method method;
+    enum right right;
+    void (*run)(struct web *web, const struct asker *asker, struct span argument);
+};
+
+/* -- reading -- */
+
+static void get_session(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_session_facts(web, asker, web_session(web, asker)->user, NULL);
+}
+
+static void get_stats(struct web *web, const struct asker *asker, struct span argument)
+{
+    struct body body = body_of(web->mem);
+
+    (void)argument;
+    web->source->put_stats(web->source->context, &body);
+    web_reply_body(web, asker, "application/json", &body);
+}
+
+static void get_config(struct web *web, const struct asker *asker, struct span argument)
+{
+    struct body text = body_of(web->mem);
+    struct body body = body_of(web->mem);
+
+    (void)argument;
+    web->source->put_config(web->source->context, &text);
+    body_put_text(&body, "{\"text\":");
+    body_put_json(&body, body_span(&text));
+    body_put_text(&body, "}\n");
+    body_drop(&text);
+    web_reply_body(web, asker, "application/json", &body);
+}
+
+static void get_peers(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_list(web, asker, LIST_PEERS);
+}
+
+/* -- doing -- */
+
+/* "IO.SLOT.GENERATION", as a peer's row says; false: no such name can be. */
+static bool read_handle(const struct web *web, struct span text, struct conn_handle *handle)
+{
+    uint64_t parts[3];
+    size_t at = 0;
+
+    for (int i = 0; i < 3; i++) {
+        size_t digits = 0;
+
+        parts[i] = 0;
+        for (; at < text.bytes_count && text.data[at] >= '0' && text.data[at] <= '9'; at++) {
+            parts[i] = parts[i] * 10 + (uint64_t)(text.data[at] - '0');
+            if (++digits > 9)
+                return false;
+        }
+        bool is_last = i == 2;
+
+        if (digits == 0 || (is_last ? at != text.bytes_count : at == text.bytes_count))
+            return false;
+        if (!is_last && text.data[at++] != '.')
+            return false;
+    }
+    if (parts[0] >= web->port->mesh->io_count || parts[1] >= LIMIT_CONNS_PER_IO ||
+        parts[2] > UINT16_MAX)
+        return false;
+    *handle = (struct conn_handle){.host_index = (uint16_t)parts[0],
+                                   .slot_index = (uint32_t)parts[1],
+                                   .generation = (uint16_t)parts[2]};
+    return true;
+}
+
+/* A line for everything that was done, by whom, from where. */
+static void audit(struct web *web, const struct asker *asker, const char *action,
+                  struct span target, const char *detail)
+{
+    char ip[WEB_IP_BYTES];
+
+    web_ip_text(asker->request.peer_ip, ip);
+    web_count(web, WEB_STAT_ACTIONS, 1);
+    log_event(LOG_LEVEL_INFO, "web.action", "user=%s address=%s action=%s target=%.*s detail=%.80s",
+              web_session(web, asker)->user, ip, action, (int)target.bytes_count,
+              (const char *)target.data, detail);
+}
+
+static void done(struct web *web, const struct asker *asker)
+{
+    struct reply reply = {.code = 200, .type = "application/json", .body = span_of("{}\n", 3)};
+
+    web_reply(web, asker, &reply);
+}
+
+static void post_disconnect(struct web *web, const struct asker *asker, struct span argument)
+{
+    json_t *json = json_loadb((const char *)asker->request.body.data,
+                              asker->request.body.bytes_count, JSON_REJECT_DUPLICATES, NULL);
+    const char *reason = json_string_value(json_object_get(json, "reason"));
+    struct conn_handle handle;
+
+    if (!read_handle(web, argument, &handle)) {
+        web_reply_error(web, asker, 404, "there is no such device");
+    } else if (!reason || strlen(reason) > LIMIT_REASON_BYTES) {
+        web_reply_error(web, asker, 400, "a reason is missing, or it is too long");
+    } else {
+        struct msg *msg = msg_copy(web->mem, span_of(reason, strlen(reason)));
+
+        audit(web, asker, "disconnect", argument, reason);
+        port_push(web->port, handle.host_index,
+                  (struct envelope){.kind = ENVELOPE_END, .conn = handle, .msg = msg});
+        done(web, asker); /* who has gone meanwhile is gone, too */
+    }
+    json_decref(json);
+}
+
+static void post_login(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_login(web, asker);
+}
+
+static void post_logout(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_logout(web, asker);
+}
+
+/* -- who may ask what -- */
+
+static const struct call calls[] = {
+    {"session", WEB_GET, RIGHT_USER, get_session},
+    {"login", WEB_POST, RIGHT_ALL, post_login},
+    {"logout", WEB_POST, RIGHT_ALL, post_logout},
+    {"stats", WEB_GET, RIGHT_TOKEN, get_stats},
+    {"peers", WEB_GET, RIGHT_TOKEN, get_peers},
+    {"config", WEB_GET, RIGHT_USER, get_config},
+    {"peers/*/disconnect", WEB_POST, RIGHT_USER, post_disconnect},
+};
+
+static bool matches(const char *pattern, const char *name, struct span *argument)
+{
+    const char *star = strchr(pattern, '*');
+    size_t before = star ? (size_t)(star - pattern) : strlen(pattern);
+
+    *argument = span_of(NULL, 0);
+    if (strncmp(name, pattern, before) != 0)
+        return false;
+    if (!star)
+        return name[before] == '\0';
+    *argument = span_of(name + before, strcspn(name + before, "/"));
+    return argument->bytes_count > 0 &&
+           strcmp(name + before + argument->bytes_count, star + 1) == 0;
+}
+
+/* In constant time for a given length of what was sent. */
+static bool is_token(const struct web *web, struct span sent)
+{
+    size_t length = strlen(web->token);
+    uint8_t difference = 0;
+
+    if (length == 0 || sent.bytes_count != length)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        difference |= (uint8_t)web->token[i] ^ sent.data[i];
+    return difference == 0;
+}
+
+static bool has_right(struct web *web, const struct asker *asker, enum right right)
+{
+    if (right == RIGHT_ALL || web_session(web, asker))
+        return true;
+    return right == RIGHT_TOKEN && is_token(web, asker->request.bearer);
+}
+
+/* A POST of another page's making? */
+static bool is_foreign(const struct http_request *request)
+{
+    return !request->is_json || !request->is_marked ||
+           (request->origin.bytes_count > 0 && !http_is_same_origin(request));
+}
+
+static void refuse_method(struct web *web, const struct asker *asker, enum web_method allowed)
+{
+    struct reply reply = reply_error(405, "not with this method");
+
+    reply_header(&reply, "Allow: %s", allowed == WEB_GET ? "GET, HEAD" : "POST");
+    web_reply(web, asker, &reply);
+}
+
+void web_api(struct web *web, const struct asker *asker, const char *name)
+{
+    enum web_method method = asker->request.method == WEB_HEAD ? WEB_GET : asker->request.method;
+    const struct call *call = NULL;
+    struct span argument = {0};
+
+    for (size_t i = 0; i < COUNT_OF(calls) && !call; i++)
+        if (matches(calls[i].name, name, &argument))
+            call = &calls[i];
+    if (!call)
+        web_reply_error(web, asker, 404, "the API has nothing of this name");
+    else if (call->method != method)
+        refuse_method(web, asker, call->method);
+    else if (method == WEB_POST && is_foreign(&asker->request))
+        web_reply_error(web, asker, 403, "only pages of this server may do this");
+    else if (!has_right(web, asker, call->right))
+        web_reply_error(web, asker, 401, "log in");
+    else
+        call->run(web, asker, argument);
+}

@@ -1,0 +1,98 @@
+/*
+ * webui/web_parts.h — what the files behind webui/web.h say to one another.
+ *
+ *   web.c        the thread, its mail, who is answered
+ *   web_api.c    the API: what may be asked, by whom, and the answers that are there at once
+ *   web_login.c  log-in, log-out, sessions
+ *   web_list.c   lists that are gathered from other actors
+ *
+ * Thread: the web actor's.
+ */
+#pragma once
+
+#include "webui/accounts.h"
+#include "webui/logins.h"
+#include "webui/pages.h"
+#include "webui/routes.h"
+#include "webui/sessions.h"
+#include "webui/web.h"
+
+#define WEB_TOKEN_BYTES_MIN 16u
+#define WEB_TOKEN_BYTES_MAX 256u
+#define WEB_LISTS_MAX       16u /* who waits for a list; more are asked to come back */
+
+/* A list that is being gathered, or will be. */
+struct web_list {
+    struct asker asker;
+    enum list_kind kind;
+};
+
+struct web {
+    const struct config *config;
+    struct port *port;
+    struct mem *mem;
+    struct log_lane *log;
+    const struct web_source *source;
+    char prefix[ROUTE_PREFIX_BYTES + 1];
+    char token[WEB_TOKEN_BYTES_MAX + 1]; /* "": none */
+    int root_fd;                         /* -1: none */
+    struct pages pages;
+    struct sessions sessions;
+    struct attempts attempts;
+    struct accounts accounts;
+    struct logins logins;
+
+    /* -- lists: lists[0] is being gathered into list_body -- */
+    struct web_list lists[WEB_LISTS_MAX];
+    uint32_t list_count;
+    uint32_t list_ends_missing;
+    struct body list_body;
+    bool list_has_rows;
+
+    struct msg *no_memory; /* what is said when there is none for saying it */
+    int64_t now_ms;        /* CLOCK_BOOTTIME: of sessions and attempts; read once a turn */
+    int64_t now_s;         /* CLOCK_REALTIME: of the Date */
+    bool stopped;
+    alignas(CACHE_LINE) _Atomic uint64_t stats[WEB_STAT_COUNT];
+};
+
+static inline void web_count(struct web *web, enum web_stat stat, uint64_t amount)
+{
+    counter_add(&web->stats[stat], amount);
+}
+
+/* -- web.c -- */
+
+/* The one answer to a request. Takes @msg; NULL: there was no memory for it. */
+void web_answer(struct web *web, const struct asker *asker, int code, struct msg *msg);
+void web_reply(struct web *web, const struct asker *asker, const struct reply *reply);
+void web_reply_error(struct web *web, const struct asker *asker, int code, const char *text);
+/* The body is taken. */
+void web_reply_body(struct web *web, const struct asker *asker, const char *type,
+                    struct body *body);
+
+/* -- web_api.c -- */
+
+/* @name: "stats", "peers/0.1.2/disconnect". The request's spans are still whole. */
+void web_api(struct web *web, const struct asker *asker, const char *name);
+
+/* -- web_login.c -- */
+
+void web_login(struct web *web, const struct asker *asker);
+void web_logout(struct web *web, const struct asker *asker);
+/* Answer with the logged-in user's facts. @cookie: NULL, or that of a new session. */
+void web_session_facts(struct web *web, const struct asker *asker, const char *user,
+                       const char *cookie);
+/* Who asks? NULL: nobody who has logged in. */
+const struct session *web_session(struct web *web, const struct asker *asker);
+/* Answer the log-ins that have been judged; returns how many. */
+uint32_t web_login_verdicts(struct web *web);
+/* "a.b.c.d", or IPv6; for the log. */
+#define WEB_IP_BYTES 46u
+void web_ip_text(const uint8_t ip[16], char text[WEB_IP_BYTES]);
+
+/* -- web_list.c -- */
+
+void web_list(struct web *web, const struct asker *asker, enum list_kind kind);
+/* ROWS or ROWS_END. */
+void web_list_envelope(struct web *web, const struct envelope *envelope);
