@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes clang firmware unit sim wire tls cli web tsan asan fuzz)
+stages=(format includes clang firmware unit sim wire tls ws cli web tsan asan fuzz)
 passed=0
 failed=0
 
@@ -26,6 +26,7 @@ describe() {
     sim) echo "simulation: broker and model agree, step by step" ;;
     wire) echo "wire tests: raw bytes to the real server" ;;
     tls) echo "the wire tests again, over TLS" ;;
+    ws) echo "the wire tests again, over WebSocket" ;;
     cli) echo "smq and the LED example, as people run them" ;;
     web) echo "smq.js, the client for browsers, and what pages are made of (node)" ;;
     tsan) echo "what threads share, under ThreadSanitizer" ;;
@@ -224,6 +225,10 @@ stage_wire() {
 # All of it again over TLS, with compact sessions and without.
 stage_tls() {
     need_build build && SMQ=build/smq run_wire build --tls
+}
+
+stage_ws() {
+    need_build build && run_wire build --ws
 }
 
 stage_cli() {

@@ -128,6 +128,7 @@ void config_clear_instances(struct config *config)
         pins_deinit(&instance->topics, &instance->topic_count);
         pins_deinit(&instance->subtopics, &instance->subtopic_count);
         free(instance->path);
+        free(instance->origins);
     }
     free(config->instances);
     config->instances = NULL;

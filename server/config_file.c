@@ -131,7 +131,7 @@ static cfg_t *grammar(void)
     cfg_opt_t topic[] = {value_named("tid"), end};
     cfg_opt_t subtopic[] = {value_named("stid"), end};
     cfg_opt_t instance[] = {CFG_SEC("topic", topic, NAMED), CFG_SEC("subtopic", subtopic, NAMED),
-                            end};
+                            value_named("origins"), end};
     cfg_opt_t sections[12][KEYS_MAX];
     cfg_opt_t root[KEYS_MAX];
     uint32_t root_count = list_keys("", root);
@@ -281,6 +281,12 @@ static bool apply_instances(struct reader *reader, cfg_t *root)
             /* libconfuse remembers only where a section ends. */
             return config_fail(reader->error, "%s:%d: instance \"%.80s\": %s", reader->path,
                                line ? line : section->line, path, reason);
+        }
+        const struct located *origins = value_of(section, "origins");
+
+        if (origins) {
+            instance->origins = strdup(origins->text);
+            must(instance->origins);
         }
         if (!apply_pins(reader, section, instance, PIN_TOPIC) ||
             !apply_pins(reader, section, instance, PIN_SUBTOPIC))

@@ -145,10 +145,13 @@ static void print_instances(FILE *out, const struct config *config)
                   "Broker instances: isolated worlds of topics and clients, each behind the URL "
                   "path that clients ask for. Names whose ids firmware knows in advance are "
                   "pinned; ids are 1..4294967295, each once in its instance, and TID 1 belongs to "
-                  "the server:");
+                  "the server. Origins are those of the web pages whose WebSockets are let in, "
+                  "with blanks between them; \"self\" is the host that serves the page. Without "
+                  "them any page may connect; devices are not asked:");
     fputs("#     instance \"/smq.lsp\" {\n"
           "#         topic \"alarm/fire\" { tid = 42 }\n"
           "#         subtopic \"acknowledge\" { stid = 7 }\n"
+          "#         origins = \"self https://pages.example\"\n"
           "#     }\n",
           out);
     for (uint32_t i = 0; i < config->instance_count; i++) {
@@ -157,6 +160,11 @@ static void print_instances(FILE *out, const struct config *config)
         fputs("instance ", out);
         print_quoted(out, instance->path);
         fputs(" {\n", out);
+        if (instance->origins && instance->origins[0] != '\0') {
+            fputs("    origins = ", out);
+            print_quoted(out, instance->origins);
+            fputs("\n", out);
+        }
         print_pins(out, "topic", "tid", instance->topics, instance->topic_count);
         print_pins(out, "subtopic", "stid", instance->subtopics, instance->subtopic_count);
         fputs("}\n", out);

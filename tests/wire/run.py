@@ -42,6 +42,7 @@ examples:
   tests/wire/run.py -k same_etid           tests with this word in their name
   tests/wire/run.py --shapes all           all of it, in each thread shape of the server
   tests/wire/run.py --tls                  all of it over TLS, with compact sessions and without
+  tests/wire/run.py --ws                   all that makes sense there over WebSocket; also --tls --ws
   SMQD=build-asan/smqd tests/wire/run.py   a sanitizer build: a report fails the run
 """
 
@@ -86,6 +87,11 @@ def parse_arguments():
         "--tls",
         action="store_true",
         help="speak TLS, with tls.compact on and off (smq, or $SMQ, makes the CA)",
+    )
+    parser.add_argument(
+        "--ws",
+        action="store_true",
+        help="speak WebSocket; tests of what only raw connections have are skipped",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="name each test with its time, slowest last"
@@ -248,6 +254,8 @@ def show_failures(failures, shape):
 
 def main():
     arguments = parse_arguments()
+    if arguments.ws:
+        os.environ["SMQ_WIRE_WS"] = "1"
     if arguments.child:
         return run_child(arguments.child, arguments.k)
 

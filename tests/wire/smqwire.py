@@ -46,9 +46,11 @@ import time
 import unittest
 
 from smqframes import *  # the tests' words: publish(), subscribe(), PING, wire ...
+from smqws import WsSocket
 
 SMQD = os.path.abspath(os.environ.get("SMQD", str(TOP / "build" / "smqd")))
 TLS_DIR = os.environ.get("SMQ_WIRE_TLS", "")  # run.py --tls made this CA: all listeners speak TLS
+OVER_WS = bool(os.environ.get("SMQ_WIRE_WS"))  # run.py --ws: all clients speak WebSocket
 SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
@@ -187,6 +189,11 @@ def tls_context(ca_path):
 def plain_only(why):
     """Mark a test that makes no sense over TLS."""
     return unittest.skipIf(TLS_DIR, f"over TCP only: {why}")
+
+
+def raw_only(why):
+    """Mark a test of what only raw connections have, or of bytes that WebSocket wraps."""
+    return unittest.skipIf(OVER_WS, f"raw SMQ only: {why}")
 
 
 # ---- The server --------------------------------------------------------------------------------
@@ -410,6 +417,8 @@ class Client:
         self.socket.connect(address)
         if tls or TLS_DIR:
             self.socket = TlsSocket(self.socket, tls or tls_context(f"{TLS_DIR}/ca.crt"))
+        if OVER_WS:
+            self.socket = WsSocket(self.socket)
         self.label, self.etid, self.uid, self.seed = label, None, None, None
         self.answers_pings = (
             False  # True: the server's Pings are answered, and not shown to the test

@@ -18,9 +18,10 @@ from smqwire import (
     disconnect,
     http_head,
     observe,
-    publish,
     pubfrag,
+    publish,
     raw_frame,
+    raw_only,
     suback,
     subscribe,
     unobserve,
@@ -172,17 +173,20 @@ class FrameBytesTest(LimitTest):
         payload = b"f" * (1024 - wire.SMQ_PUBLISH_HEADER_BYTES)
         client.tell(client, payload)
 
+    @raw_only("a WebSocket says 1009")
     def test_one_byte_more_closes_with_a_reason(self):
         for frame_type in (wire.SMQ_PUBLISH, wire.SMQ_SUBSCRIBE, wire.SMQ_DISCONNECT):
             client = self.connect()
             client.send(raw_frame(frame_type, b"f" * 1022))
             client.expect_disconnect()
 
+    @raw_only("a WebSocket has other headers")
     def test_it_is_refused_before_it_has_all_come(self):
         client = self.connect()
         client.send(raw_frame(wire.SMQ_PUBLISH, b"f", length=65535))
         client.expect_disconnect()
 
+    @raw_only("it sends PubFrags")
     def test_pieces_of_allowed_size_may_make_a_larger_message(self):
         """The message is the application's; the frame is what a client must be able to hold."""
         sender, receiver = self.connect(), self.connect()
@@ -464,6 +468,7 @@ class MemoryTest(LimitTest):
                 clients.append(client)
         return clients
 
+    @raw_only("it sends PubFrags")
     def test_half_built_messages_do_not_exceed_it(self):
         before = self.server.rss_bytes()
         kept = self.flood_with_pieces(400)
@@ -475,6 +480,7 @@ class MemoryTest(LimitTest):
             client.close()
         self.wait_until(lambda: len(self.flood_with_pieces(1)) == 1, "memory is given back")
 
+    @raw_only("it sends PubFrags")
     def test_queues_of_those_who_do_not_read_do_not_exceed_it(self):
         before = self.server.rss_bytes()
         slow = []
@@ -493,6 +499,7 @@ class MemoryTest(LimitTest):
         self.doCleanups()
         self.wait_until(lambda: len(self.flood_with_pieces(1)) == 1, "memory is given back")
 
+    @raw_only("it sends PubFrags")
     def test_names_do_not_exceed_it(self):
         before = self.server.rss_bytes()
         clients, statuses = [], []
@@ -526,6 +533,7 @@ class FootprintTest(LimitTest):
         with Server() as idle:
             self.assertLess(idle.rss_bytes(), (8 if TLS_DIR else 6) << 20)
 
+    @raw_only("it sends PubFrags")
     def test_memory_is_given_back_after_a_storm(self):
         """The second storm needs what the first one left: nothing grows from storm to storm."""
         peaks = []

@@ -16,6 +16,7 @@ import os
 import random
 
 from smqwire import (
+    OVER_WS,
     PING,
     PONG,
     WireTest,
@@ -26,8 +27,8 @@ from smqwire import (
     in_threads,
     numbered,
     observe,
-    publish,
     pubfrag,
+    publish,
     suback,
     subscribe,
     unobserve,
@@ -87,7 +88,7 @@ class World:
                 self.publish,
                 self.publish,
                 self.publish,
-                self.pieces,
+                self.publish if OVER_WS else self.pieces,
                 self.observe,
                 self.unobserve,
                 self.create,

@@ -6,11 +6,12 @@ import contextlib
 import os
 import random
 
-from smqwire import PING, PONG, Frame, WireTest, change, pubfrag, publish, subscribe, wire
+from smqwire import PING, PONG, Frame, WireTest, change, pubfrag, publish, raw_only, subscribe, wire
 
 PAYLOAD_BYTES_MAX = wire.SMQ_PAYLOAD_BYTES_MAX
 
 
+@raw_only("PubFrag is")
 class PubFragTest(WireTest):
     config = "limits { queue_bytes = 4194304 }"
 

@@ -18,6 +18,7 @@ from smqwire import (
     observe,
     pubfrag,
     publish,
+    raw_only,
     unobserve,
     wire,
 )
@@ -116,6 +117,7 @@ class TakeoverTest(WireTest):
             other.tell(new, b"still there")
             other.expect_nothing_about(self.topic())
 
+    @raw_only("it sends a PubFrag")
     def test_a_half_built_pubfrag_goes_with_the_old_connection(self):
         old, other = self.connect(), self.connect()
         old.send(pubfrag(0, old.etid, b"half of it "))
