@@ -46,6 +46,7 @@ describe('contrast', () => {
             ['warn', ['surface', 'warn-bg'], 4.5],
             ['bad', [...surfaces, 'bad-bg'], 4.5],
             ['edge-strong', surfaces, 3],
+            ...[1, 2, 3, 4, 5, 6].map((n) => [`chart-${n}`, ['surface', 'surface-sunk'], 3]),
         ]) {
             for (const background of backgrounds) {
                 it(`${scheme}: ${text} on ${background} is at least ${least}:1`, () => {
@@ -59,11 +60,11 @@ describe('contrast', () => {
 });
 
 describe('style sheets', () => {
-    const sheets = ['style.css', 'led/led.css'].map((path) => [path, read(path)]);
+    const sheets = ['style.css', 'led/led.css', 'admin/admin.css'].map((path) => [path, read(path)]);
     const known = new Set(sheets.flatMap(([, text]) =>
         [...text.matchAll(/^\s+--([\w-]+):/gm)].map(([, name]) => name)));
 
-    known.add('led'); /* set by a script */
+    ['led', 'swatch'].forEach((name) => known.add(name)); /* set by scripts */
     for (const [path, text] of sheets) {
         it(`${path} uses only tokens there are`, () => {
             const used = [...text.matchAll(/var\(--([\w-]+)\)/g)].map(([, name]) => name);
@@ -73,7 +74,8 @@ describe('style sheets', () => {
     }
 
     it('only style.css has colours of its own', () => {
-        assert.doesNotMatch(read('led/led.css'), /#[0-9a-f]{3,8}\b|rgb\(|hsl\(/i);
+        for (const path of ['led/led.css', 'admin/admin.css'])
+            assert.doesNotMatch(read(path), /#[0-9a-f]{3,8}\b|rgb\(|hsl\(/i);
     });
 });
 
