@@ -116,6 +116,8 @@ struct envelope {
     struct msg *msg;
     uint64_t hash;  /* of a name or UID */
     uint32_t count; /* frames in a run; subscribers in a CHANGE */
-    uint8_t pad[20];
+    uint8_t pad[4];
+    int64_t received_ns; /* of a run whose way is timed: when it came in; else 0 */
+    uint8_t pad_too[8];
 };
 static_assert(sizeof(struct envelope) == CACHE_LINE, "one envelope is one cache line");

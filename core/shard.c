@@ -486,7 +486,8 @@ static void publish_to_topic(struct shard *shard, const struct topic *topic,
                                .id = topic->id,
                                .etid = envelope->etid,
                                .count = envelope->count,
-                               .msg = envelope->msg};
+                               .msg = envelope->msg,
+                               .received_ns = envelope->received_ns};
     uint64_t mask = topic_host_mask(topic);
 
     must(mask != 0);

@@ -2,6 +2,7 @@
 #include "net/io.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "core/msg.h"
 #include "net/holds.h"
@@ -45,6 +46,9 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     memset((void *)io->stats, 0, sizeof(io->stats));
     memset((void *)io->closed_counts, 0, sizeof(io->closed_counts));
     memset((void *)io->tls_failed_counts, 0, sizeof(io->tls_failed_counts));
+    memset((void *)&io->latency, 0, sizeof(io->latency));
+    io->stamp_ns = 0;
+    io->may_note = false;
     io->secure = NULL;
     io->secure_calls = NULL;
     io->chunks = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(*io->chunks) * io->chunk_count);
@@ -76,6 +80,25 @@ void io_shed_step(struct io *io)
              slot++)
             conn_shed(io, conn_at(io, slot));
     }
+}
+
+void io_begin_timing(struct io *io, int64_t now_ns)
+{
+    io->stamp_ns = now_ns;
+    io->may_note = true;
+}
+
+void io_note_latency(struct io *io, const struct envelope *deliver)
+{
+    struct timespec now;
+
+    if (deliver->received_ns == 0 || !io->may_note)
+        return;
+    io->may_note = false; /* one reading of the clock a turn is enough, and cheap enough */
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - deliver->received_ns;
+
+    latency_note(&io->latency, ns > 0 ? (uint64_t)ns : 0);
 }
 
 uint32_t io_drain_lanes(struct io *io)

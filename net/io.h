@@ -11,6 +11,7 @@
 #pragma once
 
 #include "core/config.h"
+#include "core/latency.h"
 #include "core/mesh.h"
 #include "core/pool.h"
 #include "core/quota.h"
@@ -132,9 +133,11 @@ struct io {
     struct table topic_ids; /* (instance, TID) → topics */
     uint32_t marked_first;  /* connections to flush or close at the end of the turn */
     struct wheel wheel;
-    uint32_t now_tick;           /* the turn's time, in WHEEL_TICK_MS */
-    bool is_listing;             /* a LIST is being answered, a bite each turn: */
-    uint16_t list_to;            /* to this actor */
+    uint32_t now_tick; /* the turn's time, in WHEEL_TICK_MS */
+    int64_t stamp_ns;  /* the same, until the turn's first run has taken it along; else 0 */
+    bool may_note;     /* no run's time on its way has been noted in this turn */
+    bool is_listing;   /* a LIST is being answered, a bite each turn: */
+    uint16_t list_to;  /* to this actor */
     uint16_t list_waiting_count; /* others asked meanwhile: */
     uint16_t list_waiting[LIMIT_LIST_ASKERS];
     uint32_t shed_cursor;
@@ -149,6 +152,7 @@ struct io {
     alignas(CACHE_LINE) _Atomic uint64_t stats[IO_STAT_COUNT];
     _Atomic uint64_t closed_counts[CLOSE_REASON_COUNT];
     _Atomic uint64_t tls_failed_counts[TLS_FAIL_COUNT];
+    struct latency latency; /* from received to queued for its receivers, of a run each turn */
 };
 
 /* @io->mem must have been set up (it belongs to the mesh too). Thread: main, before the start. */
@@ -164,6 +168,14 @@ static inline void io_count(struct io *io, enum io_stat stat, uint64_t amount)
 
 /* Handle a bounded bite from every inbox. Returns how many envelopes were handled. */
 uint32_t io_drain_lanes(struct io *io);
+
+/* A turn begins at @now_ns (CLOCK_MONOTONIC): the first run that comes in takes that time along,
+ * and the first such one that arrives is noted. Who never calls this (the simulation) times
+ * nothing. */
+void io_begin_timing(struct io *io, int64_t now_ns);
+
+/* The run that @deliver, a DELIVER or DIRECT, has brought is queued for its receivers. */
+void io_note_latency(struct io *io, const struct envelope *deliver);
 
 /* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). Who asks while
  * another list is under way waits; each actor asks one at a time. */

@@ -40,13 +40,15 @@ uint32_t reactor_file_count_max(void)
                                                   : LIMIT_FILES_PER_URING;
 }
 
-static uint32_t read_tick(void)
+/* The turn's time, read once. */
+static void begin_turn(struct io *io)
 {
     struct timespec now;
 
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    return (uint32_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) /
-                      WHEEL_TICK_MS);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    io->now_tick =
+        (uint32_t)(((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) / WHEEL_TICK_MS);
+    io_begin_timing(io, (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 }
 
 void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *inline_shard,
@@ -255,7 +257,7 @@ static void run(struct reactor *reactor)
     struct io *io = &reactor->io;
 
     while (!io->stopped) {
-        io->now_tick = read_tick();
+        begin_turn(io);
         io_count(io, IO_STAT_TURNS, 1);
         (void)reap(reactor);
         (void)exchange_mail(reactor);

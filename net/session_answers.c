@@ -207,6 +207,7 @@ static void on_deliver(struct io *io, const struct envelope *envelope)
     for (uint32_t i = 0; i < subscriber_count; i++)
         conn_send_run(io, conn_at(io, subscribers[i].slot_index), &run);
     run_deinit(&run, &io->mem);
+    io_note_latency(io, envelope);
 }
 
 static void on_direct(struct io *io, const struct envelope *envelope)
@@ -214,11 +215,13 @@ static void on_direct(struct io *io, const struct envelope *envelope)
     struct conn *conn = conn_find(io, envelope->conn);
     struct run run = {.raw = envelope->msg, .frame_count = envelope->count};
 
-    if (conn)
-        conn_send_run(io, conn, &run);
-    else
+    if (!conn) {
         io_count(io, IO_STAT_DROPPED_GONE, envelope->count);
+        return;
+    }
+    conn_send_run(io, conn, &run);
     run_deinit(&run, &io->mem);
+    io_note_latency(io, envelope);
 }
 
 /* -- control -- */

@@ -210,7 +210,9 @@ static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t
                                     .id = destination,
                                     .etid = conn->etid,
                                     .count = frame_count,
-                                    .msg = run});
+                                    .msg = run,
+                                    .received_ns = io->stamp_ns});
+    io->stamp_ns = 0;
 }
 
 void session_publish_run(struct io *io, struct conn *conn, struct span run, uint32_t frame_count)

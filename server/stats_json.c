@@ -224,6 +224,22 @@ static json_t *tls(const struct broker *broker)
     return object;
 }
 
+/* How long runs take inside the broker, from received to queued for their receivers. */
+static json_t *latency(const struct broker *broker)
+{
+    static const uint32_t per_mille[] = {500, 900, 990, 999};
+    static const char *const names[] = {"p50_ns", "p90_ns", "p99_ns", "p999_ns"};
+    struct latency_counts sum = {0};
+    json_t *object = json_object();
+
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        latency_add(&sum, &broker->reactors[i].io.latency);
+    put(object, "samples_total", latency_count(&sum));
+    for (uint32_t i = 0; i < COUNT_OF(names); i++)
+        put(object, names[i], latency_quantile_ns(&sum, per_mille[i]));
+    return object;
+}
+
 char *stats_json(const struct broker *broker, bool with_tls)
 {
     struct timespec now;
@@ -242,6 +258,7 @@ char *stats_json(const struct broker *broker, bool with_tls)
     json_t *shards = shard_actors(broker, shard_sums);
     json_object_set_new(root, "io", io_sums);
     json_object_set_new(root, "closed", closed);
+    json_object_set_new(root, "latency", latency(broker));
     json_object_set_new(root, "router", shard_sums);
     if (broker->web)
         json_object_set_new(root, "web",

@@ -8,6 +8,8 @@
  */
 #include "net/session.h"
 
+#include <time.h>
+
 #include <criterion/criterion.h>
 
 #include "net/http_head.h"
@@ -532,5 +534,66 @@ Test(session, drains_with_a_plain_close)
     little_pass(&broker, TICKS(4000));
     cr_assert_null(conn_of(0));
     cr_assert_null(conn_of(1));
+    stop();
+}
+
+/* -- how long a run takes inside the broker -- */
+
+static uint64_t timed_count(void)
+{
+    struct latency_counts counts = {0};
+
+    latency_add(&counts, &broker.ios[0].latency);
+    return latency_count(&counts);
+}
+
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void publish_from(uint32_t slot, uint32_t destination, uint32_t publisher)
+{
+    uint8_t body[64];
+
+    say_frame(slot, SMQ_PUBLISH, body, publish_body(body, destination, publisher, "x"));
+}
+
+Test(session, times_one_run_of_a_turn)
+{
+    uint32_t etid = join(0, "device");
+    uint32_t tid = subscribe(0, "topic");
+
+    publish_from(0, tid, etid);
+    little_settle(&broker);
+    cr_assert_eq(timed_count(), 0, "nobody told it the time");
+
+    io_begin_timing(&broker.ios[0], clock_ns() - 2000000000);
+    publish_from(0, tid, etid);
+    publish_from(0, etid, etid);
+    little_settle(&broker);
+    cr_assert_eq(timed_count(), 1, "one, of both");
+    struct latency_counts counts = {0};
+    latency_add(&counts, &broker.ios[0].latency);
+    cr_assert_geq(latency_quantile_ns(&counts, 500), 1800000000u);
+
+    io_begin_timing(&broker.ios[0], clock_ns());
+    publish_from(0, etid, etid);
+    little_settle(&broker);
+    cr_assert_eq(timed_count(), 2, "and what goes to a client");
+    stop();
+}
+
+Test(session, does_not_time_what_nobody_gets)
+{
+    uint32_t etid = join(0, "device");
+
+    io_begin_timing(&broker.ios[0], clock_ns());
+    publish_from(0, 12345, etid);
+    little_settle(&broker);
+    cr_assert_eq(timed_count(), 0);
     stop();
 }
