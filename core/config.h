@@ -93,6 +93,7 @@ enum config_machines { CONFIG_MACHINES_OFF = 0, CONFIG_MACHINES_LOOPBACK, CONFIG
 struct config_web {
     uint32_t enabled;
     char *ui;             /* the UI's URL prefix, as written: begins with '/' */
+    char *admin_path;     /* of the instance that the UI connects to; needs a log-in */
     char *root;           /* a folder of the user's pages, served at "/" */
     uint32_t machines;    /* enum config_machines */
     char *token_file;     /* its first line lets programs read the API */

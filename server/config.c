@@ -174,6 +174,24 @@ static bool path_is_good(const char *path, char *reason)
     return true;
 }
 
+static bool has_instance(const struct config *config, const char *path)
+{
+    for (uint32_t i = 0; i < config->instance_count; i++)
+        if (strcmp(config->instances[i].path, path) == 0)
+            return true;
+    return false;
+}
+
+static struct config_instance *append_instance(struct config *config, const char *path)
+{
+    config->instances = grow(config->instances, config->instance_count, sizeof(*config->instances));
+
+    struct config_instance *instance = &config->instances[config->instance_count++];
+
+    *instance = (struct config_instance){.path = copy_text(path)};
+    return instance;
+}
+
 struct config_instance *config_add_instance(struct config *config, const char *path, char *reason)
 {
     if (!path_is_good(path, reason))
@@ -182,18 +200,11 @@ struct config_instance *config_add_instance(struct config *config, const char *p
         (void)because(reason, "too many instances; %u is the most", LIMIT_INSTANCES);
         return NULL;
     }
-    for (uint32_t i = 0; i < config->instance_count; i++) {
-        if (strcmp(config->instances[i].path, path) == 0) {
-            (void)because(reason, "this instance is there already; each path may be used once");
-            return NULL;
-        }
+    if (has_instance(config, path)) {
+        (void)because(reason, "this instance is there already; each path may be used once");
+        return NULL;
     }
-    config->instances = grow(config->instances, config->instance_count, sizeof(*config->instances));
-
-    struct config_instance *instance = &config->instances[config->instance_count++];
-
-    *instance = (struct config_instance){.path = copy_text(path)};
-    return instance;
+    return append_instance(config, path);
 }
 
 /* Compares with every earlier pin: 10,000 of them take a tenth of a second, once at start. */
@@ -352,6 +363,31 @@ static bool check_tls(const struct config_tls *tls, const char *origin, struct c
     return true;
 }
 
+static bool check_admin_path(const struct config *config, const char *origin,
+                             struct config_error *error)
+{
+    const char *path = config->web.admin_path;
+    char reason[CONFIG_REASON_BYTES];
+
+    if (!config->web.enabled)
+        return true;
+    if (!path_is_good(path, reason))
+        return config_fail(error, "%s: web.admin_path = \"%.80s\": %s", origin, path, reason);
+    if (strcmp(path, config->web.ui) == 0)
+        return config_fail(error, "%s: web.admin_path: the web UI itself is at \"%s\"", origin,
+                           path);
+    if (has_instance(config, path))
+        return config_fail(error, "%s: web.admin_path: \"%s\" is the path of a broker instance",
+                           origin, path);
+    return true;
+}
+
+void config_add_admin_instance(struct config *config)
+{
+    if (config->web.enabled)
+        append_instance(config, config->web.admin_path)->needs_login = true;
+}
+
 static bool check_web(const struct config *config, const char *origin, struct config_error *error)
 {
     const struct config_web *web = &config->web;
@@ -372,7 +408,7 @@ static bool check_web(const struct config *config, const char *origin, struct co
         if (strcmp(config->instances[i].path, web->ui) == 0)
             return config_fail(error, "%s: web.ui: \"%s\" is the path of a broker instance", origin,
                                web->ui);
-    return true;
+    return check_admin_path(config, origin, error);
 }
 
 static bool check_whole(const struct config *config, const char *origin, struct config_error *error)

@@ -42,6 +42,10 @@ uint32_t config_core_count(void);
 /* Replace CONFIG_AUTO in threads.* by what suits @core_count cores (the table is in config.c). */
 void config_resolve_threads(struct config *config, uint32_t core_count);
 
+/* Add the instance that the web UI connects to (web.admin_path), when there is a web UI. After
+ * config_load, which has judged the path; once. It is not printed: it is not the operator's. */
+void config_add_admin_instance(struct config *config);
+
 /**
  * How many connections the kernel will let @config's I/O threads hold: each keeps its
  * connections in a descriptor table of its own, which is bounded by RLIMIT_NOFILE.

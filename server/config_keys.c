@@ -440,6 +440,15 @@ const struct config_key config_keys[] = {
                "for example /admin/.",
     },
     {
+        "web.admin_path",
+        KEY_TEXT,
+        "",
+        FIELD(web.admin_path),
+        .fallback_text = "/admin.smq",
+        .why = "The path of the broker instance that the web UI connects to for live figures, "
+               "events and traffic. It needs a log-in, and devices are refused there.",
+    },
+    {
         "web.root",
         KEY_TEXT,
         "",

@@ -157,6 +157,8 @@ static void print_instances(FILE *out, const struct config *config)
     for (uint32_t i = 0; i < config->instance_count; i++) {
         const struct config_instance *instance = &config->instances[i];
 
+        if (instance->needs_login) /* made from web.admin_path */
+            continue;
         fputs("instance ", out);
         print_quoted(out, instance->path);
         fputs(" {\n", out);

@@ -170,6 +170,7 @@ int main(int argc, char **argv)
         options_run_task(&options, &config, config_core_count(), reactor_file_count_max(), stdout);
     if (code == OPTIONS_GO_ON) {
         config_resolve_threads(&config, config_core_count());
+        config_add_admin_instance(&config);
         code = serve(&config);
     }
     config_deinit(&config);

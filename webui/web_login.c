@@ -39,10 +39,17 @@ static void put_instances(const struct web *web, struct body *body)
 {
     const struct config *config = web->config;
 
+    const char *separator = "";
+
+    body_put_text(body, ",\"smq\":");
+    body_put_json_text(body, config->web.admin_path);
     body_put_text(body, ",\"instances\":[");
     for (uint32_t i = 0; i < config->instance_count; i++) {
-        body_put_text(body, i > 0 ? "," : "");
+        if (config->instances[i].needs_login)
+            continue;
+        body_put_text(body, separator);
         body_put_json_text(body, config->instances[i].path);
+        separator = ",";
     }
     body_put_text(body, "]");
 }

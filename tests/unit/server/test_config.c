@@ -458,6 +458,36 @@ Test(config, wants_a_path_for_the_web_ui_that_browsers_ask_for)
     refuse_web("web { ui = \"/smq.lsp\" }", "broker instance");
 }
 
+Test(config, wants_a_path_of_its_own_for_the_admin_instance)
+{
+    refuse_web("web { admin_path = \"admin\" }", "begins with /");
+    refuse_web("web { admin_path = \"/smq.lsp\" }", "broker instance");
+    refuse_web("web {\n ui = \"/ui\"\n admin_path = \"/ui\"\n}", "web UI itself");
+    take("web {\n enabled = off\n admin_path = \"/smq.lsp\"\n}");
+    config_add_admin_instance(&config);
+    cr_assert_eq(config.instance_count, 1, "no web, no instance for it");
+}
+
+Test(config, adds_the_admin_instance_and_does_not_print_it)
+{
+    char *text = NULL;
+    size_t bytes_count;
+
+    take("web { admin_path = \"/own\" }");
+    config_add_admin_instance(&config);
+    cr_assert_eq(config.instance_count, 2);
+    cr_assert_str_eq(config.instances[1].path, "/own");
+    cr_assert(config.instances[1].needs_login);
+    cr_assert_not(config.instances[0].needs_login);
+    FILE *stream = open_memstream(&text, &bytes_count);
+    config_print(&config, stream);
+    fclose(stream);
+    cr_assert_null(strstr(text, "instance \"/own\""));
+    cr_assert_not_null(strstr(text, "admin_path = \"/own\""));
+    free(text);
+    config_deinit(&config);
+}
+
 static void assert_threads(int32_t io, int32_t router, uint32_t core_count, int32_t expected_io,
                            int32_t expected_router)
 {
