@@ -44,6 +44,19 @@ struct config_listener {
     char *host;    /* without brackets; "*" for any */
     uint16_t port; /* 0: the kernel chooses */
     bool tls;
+    uint8_t policy_index; /* of a tls:// address: in config->tls_policies */
+};
+
+/* What a listener's section says differently from the section tls: as written, in order. */
+struct config_override {
+    char *key; /* a name of the key table: "tls.client_auth" */
+    char *value;
+};
+
+struct config_listener_section {
+    char *url; /* as in listen */
+    struct config_override *overrides;
+    uint32_t override_count;
 };
 
 struct config_limits {
@@ -71,19 +84,19 @@ struct config_limits {
 enum config_client_auth { CONFIG_CLIENT_OFF = 0, CONFIG_CLIENT_OPTIONAL, CONFIG_CLIENT_REQUIRED };
 enum config_tls_version { CONFIG_TLS_1_2 = 0, CONFIG_TLS_1_3 };
 
-/* What all tls:// listeners share. Paths are "" when not set. */
+/* The credentials and the policy of a tls:// address. Paths are "" when not set. */
 struct config_tls {
     char *ecc_certificate; /* neither this nor the next: smqd makes its own */
     char *ecc_key;         /* "": in the certificate's file */
     char *rsa_certificate;
     char *rsa_key;
+    char *rules;          /* which certificate whom, where both are possible: tls/rules.h */
     uint32_t client_auth; /* enum config_client_auth */
     char *client_ca;
     char *client_crl;
     uint32_t bind_uid;    /* a client's UID must be its certificate's identity */
     uint32_t version_min; /* enum config_tls_version */
     uint32_t compact;     /* after the handshake, keep only keys */
-    uint32_t ticket_ms;   /* a key of session tickets seals for so long */
 };
 
 /* Words of web.machines: whose programs may read /metrics, /healthz and /readyz. */
@@ -117,7 +130,13 @@ struct config {
 
     struct config_limits limits;
 
-    struct config_tls tls;
+    struct config_tls tls; /* what tls:// addresses have in common ... */
+    struct config_listener_section *listener_sections; /* ... and what some of them have not */
+    uint32_t listener_section_count;
+    struct config_tls *tls_policies; /* made of both: one for each different policy in use */
+    uint32_t tls_policy_count;
+    uint32_t tls_ticket_ms;           /* a key of session tickets seals for so long */
+    uint32_t tls_handshake_count_max; /* begun within a second and not done */
 
     struct config_web web;
 

@@ -224,7 +224,9 @@ static void flush(struct reactor *reactor, struct conn *conn)
 
 static void listen_to(struct reactor *reactor, struct conn *conn)
 {
-    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF))
+    bool waits = conn->flags & CONN_WAITS && conn->state < CONN_LEAVING;
+
+    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF) && !waits)
         arm_recv(reactor, conn);
 }
 
@@ -334,7 +336,10 @@ static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t li
         conn->peer_pending = mem_alloc_always(&io->mem, MEM_CONN, sizeof(*conn->peer_pending));
         ask_peer(reactor, conn);
     }
-    arm_recv(reactor, conn);
+    if (conn->flags & CONN_TLS)
+        arm_poll(reactor, conn); /* there may be others before it: see net/turns.h */
+    else
+        arm_recv(reactor, conn);
 }
 
 static void on_accept(struct reactor *reactor, const struct io_uring_cqe *cqe)
@@ -381,6 +386,8 @@ static void on_peer(struct reactor *reactor, struct conn *conn, const struct io_
 static void on_poll(struct reactor *reactor, struct conn *conn)
 {
     if (conn->state == CONN_CLOSING)
+        return;
+    if (conn->flags & CONN_TLS && !secure_may_begin(&reactor->io, conn))
         return;
     arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
     conn->last_input_tick = reactor->io.now_tick;

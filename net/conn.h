@@ -97,6 +97,9 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_WS_CLOSED   0x20000u /* our Close is queued: nothing may follow it */
 #define CONN_ANSWERED    0x40000u /* it has had a page: it may be silent for a while, and then go */
 #define CONN_PAGES       0x80000u /* counts in the pages quota, not in handshakes */
+#define CONN_WAITS       0x1000000u /* stands in line to begin a TLS handshake: nothing is read */
+#define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */
+#define CONN_SHAKES      0x4000000u /* the TLS handshake is in progress */
 
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {

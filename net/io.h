@@ -59,6 +59,9 @@
     X(HTTP_REQUESTS, "http_requests_total", "requests", "requests put to the web actor")           \
     X(HTTP_REFUSED, "http_refused_total", "requests", "requests answered with an error at once")   \
     X(WS_UPGRADES, "websockets_total", "connections", "connections that became a WebSocket")       \
+    X(TLS_WAITING, "tls_waiting", "connections", "in line to begin a TLS handshake")               \
+    X(TLS_HANDSHAKING, "tls_handshaking", "handshakes", "TLS handshakes in progress")              \
+    X(TLS_ABANDONED, "tls_abandoned_total", "handshakes", "TLS handshakes that never ended")       \
     X(TLS_HANDSHAKES, "tls_handshakes_total", "handshakes", "TLS handshakes completed")            \
     X(TLS_RESUMED, "tls_resumed_total", "handshakes", "of those, resumed by a ticket")             \
     X(TLS_1_3, "tls_1_3_total", "handshakes", "of those, with TLS 1.3")                            \

@@ -119,6 +119,8 @@ static void expire_timers(struct reactor *reactor)
         struct conn *conn = conn_at(io, slot_index);
 
         conn->flags &= ~CONN_TIMED;
+        if (conn->flags & CONN_WAITS) /* the time in our own line does not count */
+            conn->wait_tick = io->now_tick;
         session_on_deadline(io, conn);
         if (conn->state >= CONN_LEAVING && !(conn->flags & CONN_RELEASED))
             continue; /* began to leave just now: the end of the turn sets its new deadline */
@@ -191,6 +193,9 @@ static void enter_and_wait(struct reactor *reactor)
     struct io *io = &reactor->io;
     uint32_t ticks = wheel_ticks_to_next(&io->wheel);
     uint64_t wait_ms = (uint64_t)min_u32(ticks, WHEEL_SLOTS) * WHEEL_TICK_MS;
+
+    if (secure_needs_ticks(io))
+        wait_ms = WHEEL_TICK_MS;
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_ms / 1000),
                                         .tv_nsec = (int64_t)(wait_ms % 1000) * 1000000};
     struct io_uring_cqe *cqe;
@@ -269,8 +274,7 @@ static void run(struct reactor *reactor)
             reactor_accept(reactor);
         io_list_step(io);
         io_shed_step(io);
-        if (secure_has_work(io))
-            secure_judge_step(io);
+        secure_step(io);
         attend_to_marked(reactor);
         (void)port_flush(io->port); /* is_backlogged asks again */
         if (!io->stopped)

@@ -7,6 +7,7 @@
 #include "net/secure.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,8 +18,48 @@
 #define FILL_BYTES_MAX    65536u               /* plaintext sealed at once: four full records */
 #define SIGNING_BYTES_MAX TLS_RECORD_BYTES_MAX /* what a client may send ahead of our signature */
 #define JUDGED_A_TURN     256u
+#define BEGUN_A_TURN      16u /* 2 ms: those who are in should not notice a storm */
 
 static_assert(FILL_BYTES_MAX <= UINT32_MAX / 4, "an outq counts in u32");
+
+/* -- the listeners' credentials -- */
+
+struct secure_set *secure_set_create(uint32_t policy_count)
+{
+    struct secure_set *set =
+        calloc(1, sizeof(struct secure_set) + policy_count * sizeof(struct secure_policy));
+
+    must(set); /* at start, or a reload: a few hundred bytes */
+    atomic_init(&set->reference_count, 1);
+    set->policy_count = policy_count;
+    return set;
+}
+
+struct secure_set *secure_set_ref(struct secure_set *set)
+{
+    atomic_fetch_add_explicit(&set->reference_count, 1, memory_order_relaxed);
+    return set;
+}
+
+void secure_set_unref(struct secure_set *set)
+{
+    if (!set)
+        return;
+    unsigned before = atomic_fetch_sub_explicit(&set->reference_count, 1, memory_order_acq_rel);
+    must(before > 0);
+    if (before > 1)
+        return;
+    for (uint32_t i = 0; i < set->policy_count; i++)
+        tls_context_unref(set->policies[i].context);
+    free(set);
+}
+
+static const struct secure_policy *policy_of(const struct io *io, const struct conn *conn)
+{
+    const struct secure_set *set = io->secure->set;
+
+    return &set->policies[set->policy_of_listener[conn->listener_index]];
+}
 
 /* -- the sink of tls/conn.h -- */
 
@@ -45,13 +86,83 @@ static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
         conn_mark(to->io, to->conn);
 }
 
+/* -- whose turn it is -- */
+
+bool secure_may_begin(struct io *io, struct conn *conn)
+{
+    if (conn->tls || conn->flags & CONN_TURN)
+        return true;
+    if (conn->flags & CONN_WAITS)
+        return false;
+    if (!turns_wait(&io->secure->turns, &io->mem, conn_handle_of(io, conn))) {
+        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+        conn_close(io, conn, CLOSE_MEMORY);
+        return false;
+    }
+    conn->flags |= CONN_WAITS;
+    io_count(io, IO_STAT_TLS_WAITING, 1);
+    return false;
+}
+
+static void end_wait(struct io *io, struct conn *conn)
+{
+    if (!(conn->flags & CONN_WAITS))
+        return;
+    conn->flags &= ~CONN_WAITS;
+    io_count(io, IO_STAT_TLS_WAITING, (uint64_t)-1);
+}
+
+static void end_turn(struct io *io, struct conn *conn)
+{
+    if (!(conn->flags & CONN_TURN))
+        return;
+    conn->flags &= ~CONN_TURN;
+    turns_end(&io->secure->turns);
+}
+
+static void begin_turns(struct io *io)
+{
+    struct turns *turns = &io->secure->turns;
+    struct conn_handle handle;
+
+    while (turns_expire(turns, &io->mem, io->now_tick, &handle)) {
+        struct conn *conn = conn_find(io, handle);
+
+        if (conn)
+            end_turn(io, conn);
+    }
+    for (uint32_t i = 0; i < BEGUN_A_TURN && turns_next(turns, &io->mem, &handle); i++) {
+        struct conn *conn = conn_find(io, handle);
+
+        if (!conn || !(conn->flags & CONN_WAITS))
+            continue;
+        end_wait(io, conn);
+        conn->flags |= CONN_TURN;
+        turns_begin(turns, &io->mem, handle, io->now_tick);
+        conn->wait_tick = io->now_tick; /* the wait was ours */
+        session_retime(io, conn);
+        conn_mark(io, conn); /* to be read from */
+    }
+}
+
 /* -- the handshake's end, good or bad -- */
+
+static void end_handshake(struct io *io, struct conn *conn)
+{
+    end_wait(io, conn);
+    end_turn(io, conn);
+    if (!(conn->flags & CONN_SHAKES))
+        return;
+    conn->flags &= ~CONN_SHAKES;
+    io_count(io, IO_STAT_TLS_HANDSHAKING, (uint64_t)-1);
+}
 
 static void count_established(struct io *io, struct conn *conn)
 {
     const struct tls_info info = tls_conn_info(conn->tls);
 
     conn->flags |= CONN_SECURED;
+    end_handshake(io, conn);
     io_count(io, IO_STAT_TLS_HANDSHAKES, 1);
     io_count(io, info.version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
     if (info.resumed)
@@ -63,11 +174,28 @@ static void count_established(struct io *io, struct conn *conn)
     io_count(io, IO_STAT_TLS_HANDSHAKE_BYTES_OUT, info.handshake_out_bytes);
 }
 
-static void count_failure(struct io *io, struct conn *conn)
+/* Who speaks HTTP in the clear could not read an alert. An SMQ device does, too, until it is let
+ * in: to it, this is a refused bootstrap. */
+static void answer_plain_text(struct io *io, struct conn *conn)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
+                                 "Content-Type: text/plain\r\n"
+                                 "Content-Length: 49\r\n"
+                                 "Connection: close\r\n\r\n"
+                                 "This port speaks TLS: use https:// here, or tls.\n";
+    struct sink_context context = {io, conn};
+
+    take_cipher(&context, (const uint8_t *)answer, sizeof(answer) - 1);
+}
+
+static void on_failed(struct io *io, struct conn *conn)
 {
     struct tls_failure failure = tls_conn_failure(conn->tls);
     char ip[CONN_IP_TEXT_BYTES];
 
+    end_handshake(io, conn);
+    if (failure.kind == TLS_FAIL_PLAIN_TEXT)
+        answer_plain_text(io, conn);
     counter_add(&io->tls_failed_counts[failure.kind], 1);
     conn_ip_text(conn, ip);
     log_event(LOG_LEVEL_INFO, "tls.failed", "peer=%s:%u kind=%s alert=%u reason=\"%s\"", ip,
@@ -94,7 +222,7 @@ static void act_on(struct io *io, struct conn *conn, enum tls_status status)
         return;
     case TLS_FAILED: /* the alert is queued */
         conn->flags |= CONN_DEAF | CONN_MUTE;
-        count_failure(io, conn);
+        on_failed(io, conn);
         conn_leave(io, conn, CLOSE_TLS, span_of(NULL, 0));
         return;
     }
@@ -171,9 +299,12 @@ static bool begin(struct io *io, struct conn *conn)
     uint64_t token =
         (uint64_t)handle.host_index << 48 | (uint64_t)handle.generation << 32 | handle.slot_index;
 
-    conn->tls = tls_conn_create(io->secure->engine, io->secure->context, token);
-    if (conn->tls)
+    conn->tls = tls_conn_create(io->secure->engine, policy_of(io, conn)->context, token);
+    if (conn->tls) {
+        conn->flags |= CONN_SHAKES;
+        io_count(io, IO_STAT_TLS_HANDSHAKING, 1);
         return true;
+    }
     io_count(io, IO_STAT_REFUSED_MEMORY, 1);
     conn_close(io, conn, CLOSE_MEMORY);
     return false;
@@ -249,6 +380,19 @@ static bool seal_some(struct io *io, struct conn *conn)
     return taken_bytes > 0;
 }
 
+/* It leaves before the handshake was done: too late, or because we do. What is queued nobody could
+ * read. The goodbye may take seconds, the handshake's memory is free now. */
+static void leave_unsecured(struct io *io, struct conn *conn, const struct tls_sink *sink)
+{
+    outq_clear(&conn->out, &io->mem);
+    if (conn->flags & CONN_SHAKES) {
+        conn->flags |= CONN_DEAF | CONN_MUTE;
+        io_count(io, IO_STAT_TLS_ABANDONED, 1);
+        tls_conn_abandon(conn->tls, sink);
+    }
+    end_handshake(io, conn);
+}
+
 void secure_fill(struct io *io, struct conn *conn)
 {
     struct sink_context context = {io, conn};
@@ -256,7 +400,7 @@ void secure_fill(struct io *io, struct conn *conn)
     bool can_seal = conn->tls && conn->flags & CONN_SECURED && !(conn->flags & CONN_MUTE);
 
     if (!can_seal && conn->state >= CONN_LEAVING)
-        outq_clear(&conn->out, &io->mem); /* nobody could read it */
+        leave_unsecured(io, conn, &sink);
     if (!can_seal)
         return;
     must(secure_queue(conn)->in_flight_bytes == 0);
@@ -278,6 +422,7 @@ void secure_rest(struct io *io, struct conn *conn)
 
 void secure_free(struct io *io, struct conn *conn)
 {
+    end_handshake(io, conn);
     if (!conn->tls)
         return;
     outq_clear(secure_queue(conn), &io->mem);
@@ -290,16 +435,18 @@ void secure_free(struct io *io, struct conn *conn)
 static enum smq_connack judge_uid(struct io *io, struct conn *conn, struct span uid,
                                   const char **reason)
 {
-    if (!(conn->flags & CONN_TLS) || io->secure->policy.auth == TLS_CLIENT_OFF)
+    if (!(conn->flags & CONN_TLS))
         return SMQ_CONNACK_ACCEPTED;
-    const struct secure_policy *policy = &io->secure->policy;
+    const struct secure_policy *policy = policy_of(io, conn);
+    enum tls_client_auth auth = tls_context_facts(policy->context)->client_auth;
     const struct tls_peer *peer = tls_conn_peer(conn->tls);
 
+    if (auth == TLS_CLIENT_OFF)
+        return SMQ_CONNACK_ACCEPTED;
     if (!peer) {
         *reason = "a client certificate is required";
-        return policy->auth == TLS_CLIENT_REQUIRED || policy->bind_uid
-                   ? SMQ_CONNACK_CERTIFICATE_REQUIRED
-                   : SMQ_CONNACK_ACCEPTED;
+        return auth == TLS_CLIENT_REQUIRED || policy->bind_uid ? SMQ_CONNACK_CERTIFICATE_REQUIRED
+                                                               : SMQ_CONNACK_ACCEPTED;
     }
     if (peer->verdict != TLS_FAIL_NONE) {
         counter_add(&io->tls_failed_counts[peer->verdict], 1);
@@ -341,14 +488,14 @@ static size_t put_row(const struct conn *conn, char *out, size_t room)
 
 static void on_reload(struct io *io)
 {
-    struct tls_context *context =
+    struct secure_set *set =
         io->secure ? atomic_exchange_explicit(&io->secure->offered, NULL, memory_order_acq_rel)
                    : NULL;
 
-    if (!context)
+    if (!set)
         return; /* two offers in a row: the first RELOAD took the second one */
-    tls_context_unref(io->secure->context);
-    io->secure->context = context;
+    secure_set_unref(io->secure->set);
+    io->secure->set = set;
     io->secure->is_judging = true;
     io->secure->judge_cursor = 0;
 }
@@ -364,7 +511,7 @@ static void judge(struct io *io, struct conn *conn, int64_t now_s)
     peer = tls_conn_peer(conn->tls);
     if (!peer)
         return;
-    enum tls_fail verdict = tls_context_judge(io->secure->context, peer, now_s);
+    enum tls_fail verdict = tls_context_judge(policy_of(io, conn)->context, peer, now_s);
     if (verdict == TLS_FAIL_NONE)
         return;
     conn_ip_text(conn, ip);
@@ -373,7 +520,7 @@ static void judge(struct io *io, struct conn *conn, int64_t now_s)
     session_end(io, conn, CLOSE_CERTIFICATE, reason);
 }
 
-void secure_judge_step(struct io *io)
+static void judge_some(struct io *io)
 {
     struct io_secure *secure = io->secure;
     int64_t now_s = (int64_t)time(NULL);
@@ -391,12 +538,21 @@ void secure_judge_step(struct io *io)
     secure->is_judging = secure->judge_cursor < io->slot_count_max;
 }
 
-void secure_offer(struct io_secure *secure, struct tls_context *context)
+void secure_step(struct io *io)
 {
-    struct tls_context *before =
-        atomic_exchange_explicit(&secure->offered, tls_context_ref(context), memory_order_acq_rel);
+    if (!io->secure)
+        return;
+    begin_turns(io);
+    if (io->secure->is_judging)
+        judge_some(io);
+}
 
-    tls_context_unref(before); /* never taken: the newer one comes instead */
+void secure_offer(struct io_secure *secure, struct secure_set *set)
+{
+    struct secure_set *before =
+        atomic_exchange_explicit(&secure->offered, secure_set_ref(set), memory_order_acq_rel);
+
+    secure_set_unref(before); /* never taken: the newer one comes instead */
 }
 
 /* -- life -- */
@@ -408,10 +564,13 @@ static const struct io_secure_calls calls = {
     .put_row = put_row,
 };
 
-void secure_init(struct io *io, struct io_secure *secure, struct tls_context *context,
-                 struct secure_policy policy)
+void secure_init(struct io *io, struct io_secure *secure, struct secure_set *set)
 {
-    *secure = (struct io_secure){.context = tls_context_ref(context), .policy = policy};
+    uint32_t io_count = (uint32_t)io->config->io_thread_count;
+    uint32_t share_count = (io->config->tls_handshake_count_max + io_count - 1) / io_count;
+
+    *secure = (struct io_secure){.set = secure_set_ref(set)};
+    turns_init(&secure->turns, share_count);
     io->secure = secure;
     io->secure_calls = &calls;
 }
@@ -419,9 +578,9 @@ void secure_init(struct io *io, struct io_secure *secure, struct tls_context *co
 void secure_deinit(struct io_secure *secure)
 {
     must(!secure->engine);
-    tls_context_unref(secure->context);
-    tls_context_unref(atomic_load_explicit(&secure->offered, memory_order_relaxed));
-    secure->context = NULL;
+    secure_set_unref(secure->set);
+    secure_set_unref(atomic_load_explicit(&secure->offered, memory_order_relaxed));
+    secure->set = NULL;
 }
 
 void secure_start(struct io *io)
@@ -436,6 +595,7 @@ void secure_stop(struct io *io)
 {
     if (!io->secure)
         return;
+    turns_deinit(&io->secure->turns, &io->mem);
     tls_engine_destroy(io->secure->engine);
     io->secure->engine = NULL;
 }

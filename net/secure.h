@@ -6,13 +6,18 @@
  *
  * conn->out keeps plaintext frames, so the slow-consumer policies see frames; what is sealed is a
  * bounded bite, owned by the connection only until the kernel has taken it. An incomplete record
- * waits in conn->input->cipher. A TLS connection owns nothing of this before its first bytes.
+ * waits in conn->input->cipher. A TLS connection owns nothing of this before its first bytes, and
+ * those stay in the kernel until it is its turn (net/turns.h).
  *
  * Thread: the I/O actor's. secure_offer is control's.
  */
 #pragma once
 
+#include <stdatomic.h>
+
+#include "core/limits.h"
 #include "net/io.h"
+#include "net/turns.h"
 #include "tls/conn.h"
 #include "tls/context.h"
 #include "tls/peer.h"
@@ -25,25 +30,36 @@ static inline struct outq *secure_queue(struct conn *conn)
     return tls_conn_room(conn->tls);
 }
 
-/* What a Connect needs. Certificates are judged there, so that a client hears why. */
-struct secure_policy {
-    enum tls_client_auth auth;
-    bool bind_uid; /* the UID must be the certificate's identity */
+/* The credentials of all listeners, shared by all I/O actors: they change together or not at all.
+ * Immutable once filled in. */
+struct secure_set {
+    atomic_uint reference_count;
+    uint8_t policy_of_listener[LIMIT_LISTENERS];
+    uint32_t policy_count;
+    struct secure_policy {
+        struct tls_context *context; /* a reference */
+        bool bind_uid; /* the UID must be the certificate's identity: judged at Connect, so that the
+                        * client hears why */
+    } policies[];
 };
 
 /* One I/O actor's. */
 struct io_secure {
     struct tls_engine *engine;
-    struct tls_context *context;           /* in force: a reference */
-    _Atomic(struct tls_context *) offered; /* by control, not yet taken: a reference */
-    struct secure_policy policy;           /* constant after boot */
-    bool is_judging;                       /* after a reload, a bite each turn: */
+    struct secure_set *set;               /* in force: a reference */
+    _Atomic(struct secure_set *) offered; /* by control, not yet taken: a reference */
+    struct turns turns;                   /* who may begin a handshake */
+    bool is_judging;                      /* after a reload, a bite each turn: */
     uint32_t judge_cursor;
 };
 
+/* A set without contexts, with one reference. Thread: control. */
+struct secure_set *secure_set_create(uint32_t policy_count);
+struct secure_set *secure_set_ref(struct secure_set *set); /* returns @set */
+void secure_set_unref(struct secure_set *set);             /* any thread; NULL is fine */
+
 /* Boot and shutdown; main's, while the actor does not run. Takes a reference of its own. */
-void secure_init(struct io *io, struct io_secure *secure, struct tls_context *context,
-                 struct secure_policy policy);
+void secure_init(struct io *io, struct io_secure *secure, struct secure_set *set);
 void secure_deinit(struct io_secure *secure);
 
 /* The actor's own half: BoringSSL's bytes are counted by thread. */
@@ -51,7 +67,11 @@ void secure_start(struct io *io);
 void secure_stop(struct io *io);
 
 /* New credentials; a RELOAD must follow. Thread: control. Takes a reference of its own. */
-void secure_offer(struct io_secure *secure, struct tls_context *context);
+void secure_offer(struct io_secure *secure, struct secure_set *set);
+
+/* The first bytes of a TLS connection are there to be read: may they be? Otherwise it stands in
+ * line, and is marked when its turn has come. */
+MUST_CHECK bool secure_may_begin(struct io *io, struct conn *conn);
 
 /* Bytes came; they are overwritten. Afterwards the connection may be leaving or closing. */
 void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count);
@@ -66,13 +86,19 @@ void secure_rest(struct io *io, struct conn *conn);
 /* The descriptor is closed: wipe and free. */
 void secure_free(struct io *io, struct conn *conn);
 
-/* After a reload: close live connections whose client certificate has been revoked or has expired.
- * A bite each turn. */
-void secure_judge_step(struct io *io);
+/* Once a turn: let some of those in line begin; and after a reload, close live connections whose
+ * client certificate has been revoked or has expired. A bite each. */
+void secure_step(struct io *io);
 
 static inline bool secure_has_work(const struct io *io)
 {
-    return io->secure && io->secure->is_judging;
+    return io->secure && (io->secure->is_judging || turns_is_ready(&io->secure->turns));
+}
+
+/* Is a place in a handshake kept, or waited for? Then a tick is as long as the actor may sleep. */
+static inline bool secure_needs_ticks(const struct io *io)
+{
+    return io->secure && io->secure->turns.waiting.count + io->secure->turns.begun.count > 0;
 }
 
 /* The queue that the kernel sends from. */

@@ -160,6 +160,7 @@ static void make_log_lanes(struct broker *broker)
                      is_io ? i : i - broker->host_count);
         broker->log_lanes[i] = aligned_alloc(CACHE_LINE, sizeof(struct log_lane));
         must(broker->log_lanes[i]);
+        mem_count(&broker->control_mem, MEM_OTHER, (int64_t)sizeof(struct log_lane));
         log_lane_init(broker->log_lanes[i], name, is_control ? NULL : wake_control,
                       &broker->control_parker);
     }
@@ -228,16 +229,12 @@ static enum status open_listeners(struct broker *broker, char error[BROKER_ERROR
 /* After the listeners: somebody whose port is taken should not wait for keys to be made. */
 static enum status make_secure(struct broker *broker, char error[BROKER_ERROR_BYTES])
 {
-    struct secure_policy policy = {.auth = (enum tls_client_auth)broker->config->tls.client_auth,
-                                   .bind_uid = broker->config->tls.bind_uid != 0};
-
-    if (!secrets_open(&broker->secrets, broker->config, &broker->mesh)) {
+    if (!secrets_open(&broker->secrets, broker->config, &broker->mesh, &broker->control_mem)) {
         snprintf(error, BROKER_ERROR_BYTES, "TLS: %.480s", broker->secrets.error);
         return STATUS_SYSTEM;
     }
-    for (uint32_t i = 0; i < broker->io_count && broker->secrets.context; i++)
-        secure_init(&broker->reactors[i].io, &broker->io_secures[i], broker->secrets.context,
-                    policy);
+    for (uint32_t i = 0; i < broker->io_count && broker->secrets.set; i++)
+        secure_init(&broker->reactors[i].io, &broker->io_secures[i], broker->secrets.set);
     return STATUS_OK;
 }
 
@@ -354,7 +351,7 @@ void broker_join(struct broker *broker)
 
 void broker_deinit(struct broker *broker)
 {
-    for (uint32_t i = 0; i < broker->io_count && broker->secrets.context; i++)
+    for (uint32_t i = 0; i < broker->io_count && broker->secrets.set; i++)
         secure_deinit(&broker->io_secures[i]);
     if (broker->web)
         web_destroy(broker->web);

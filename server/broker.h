@@ -34,7 +34,7 @@ struct broker {
     struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, web, shards, control */
     uint32_t log_lane_count;
     struct secrets secrets;
-    struct io_secure *io_secures; /* [io_count] in use when secrets.context is set */
+    struct io_secure *io_secures; /* [io_count] in use when secrets.set is set */
     struct mem *signer_mems;      /* [mesh.signer_count] */
     struct web *web;              /* NULL: web.enabled is off */
     struct web_source web_source;

@@ -47,6 +47,7 @@ void config_unknown_key(const char *name, char *text)
 {
     static const char *const other_names[] = {
         "listen",
+        "listener",
         "instance",
         "instance.topic",
         "instance.subtopic",
@@ -277,9 +278,11 @@ static bool apply_setting(struct config *config, const char *setting, struct con
 
     if (strcmp(name, "listen") == 0)
         return set_listen(config, equals + 1, error);
-    if (strncmp(name, "instance", strlen("instance")) == 0)
+    if (strncmp(name, "instance", strlen("instance")) == 0 ||
+        strncmp(name, "listener", strlen("listener")) == 0)
         return config_fail(error,
-                           "--set: \"%.80s\": instances are set in a file only; see --config",
+                           "--set: \"%.80s\": instances and listeners' own sections are set in a "
+                           "file only; see --config",
                            setting);
 
     const struct config_key *key = config_key_find(name);
@@ -344,25 +347,6 @@ static bool check_pins(const struct config_instance *instance, const struct conf
     return true;
 }
 
-static bool check_tls(const struct config_tls *tls, const char *origin, struct config_error *error)
-{
-    bool has_own = tls->ecc_certificate[0] == '\0' && tls->rsa_certificate[0] == '\0';
-
-    if (tls->ecc_key[0] != '\0' && tls->ecc_certificate[0] == '\0')
-        return config_fail(error, "%s: tls.ecc_key needs tls.ecc_certificate", origin);
-    if (tls->rsa_key[0] != '\0' && tls->rsa_certificate[0] == '\0')
-        return config_fail(error, "%s: tls.rsa_key needs tls.rsa_certificate", origin);
-    if (tls->client_auth != CONFIG_CLIENT_OFF && tls->client_ca[0] == '\0' && !has_own)
-        return config_fail(error,
-                           "%s: tls.client_auth needs tls.client_ca: which CA's certificates "
-                           "are good?",
-                           origin);
-    if (tls->bind_uid && tls->client_auth == CONFIG_CLIENT_OFF)
-        return config_fail(error, "%s: tls.bind_uid needs tls.client_auth = required (or optional)",
-                           origin);
-    return true;
-}
-
 static bool check_admin_path(const struct config *config, const char *origin,
                              struct config_error *error)
 {
@@ -411,7 +395,7 @@ static bool check_web(const struct config *config, const char *origin, struct co
     return check_admin_path(config, origin, error);
 }
 
-static bool check_whole(const struct config *config, const char *origin, struct config_error *error)
+static bool check_whole(struct config *config, const char *origin, struct config_error *error)
 {
     uint64_t pinned_count = 0;
 
@@ -425,7 +409,7 @@ static bool check_whole(const struct config *config, const char *origin, struct 
     if (pinned_count > config->limits.topics_max)
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
-    return check_tls(&config->tls, origin, error) && check_web(config, origin, error);
+    return config_make_policies(config, origin, error) && check_web(config, origin, error);
 }
 
 /* -- the whole -- */
@@ -461,6 +445,7 @@ void config_deinit(struct config *config)
 {
     config_clear_listeners(config);
     config_clear_instances(config);
+    config_clear_policies(config);
     config_keys_deinit(config);
 }
 

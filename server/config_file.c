@@ -132,12 +132,13 @@ static cfg_t *grammar(void)
     cfg_opt_t subtopic[] = {value_named("stid"), end};
     cfg_opt_t instance[] = {CFG_SEC("topic", topic, NAMED), CFG_SEC("subtopic", subtopic, NAMED),
                             value_named("origins"), end};
+    cfg_opt_t listener[KEYS_MAX];
     cfg_opt_t sections[12][KEYS_MAX];
     cfg_opt_t root[KEYS_MAX];
     uint32_t root_count = list_keys("", root);
 
     must(config_section_count <= COUNT_OF(sections));
-    must(root_count + config_section_count + 3 <= KEYS_MAX);
+    must(root_count + config_section_count + 4 <= KEYS_MAX);
     for (uint32_t i = 0; i < config_section_count; i++) {
         const char *name = config_sections[i].name;
 
@@ -149,6 +150,8 @@ static cfg_t *grammar(void)
     root[root_count++] =
         (cfg_opt_t)CFG_PTR_LIST_CB("listen", NULL, CFGF_NODEFAULT, on_value, on_value_free);
     root[root_count++] = (cfg_opt_t)CFG_SEC("instance", instance, NAMED);
+    listener[list_keys("tls", listener)] = end;
+    root[root_count++] = (cfg_opt_t)CFG_SEC("listener", listener, NAMED);
     root[root_count] = end;
 
     cfg_t *cfg = cfg_init(root, CFGF_NONE); /* copies the arrays */
@@ -219,6 +222,61 @@ static bool apply_listeners(struct reader *reader, cfg_t *root)
             !config_add_listener(reader->config, listener, reason))
             return config_fail(reader->error, "%s:%d: listen \"%.80s\": %s", reader->path,
                                value->line, value->text, reason);
+    }
+    return true;
+}
+
+/* One listener's own keys: stored as they stand, and applied at the end on top of the section tls.
+ */
+static bool apply_listener_keys(struct reader *reader, cfg_t *section,
+                                struct config_listener_section *stored)
+{
+    char reason[CONFIG_REASON_BYTES];
+    const char *name = NULL;
+    struct config trial = {0};
+    bool good = true;
+
+    config_keys_copy_listener(&trial, reader->config);
+    for (uint32_t i = 0; i < config_key_count && good; i++) {
+        const struct config_key *key = &config_keys[i];
+        const struct located *value =
+            config_key_in_section(key, "tls", &name) ? value_of(section, name) : NULL;
+
+        if (!value)
+            continue;
+        if (!config_key_is_of_listener(key))
+            good = config_fail(reader->error,
+                               "%s:%d: %s is one for all addresses: write it in the section tls",
+                               reader->path, value->line, name);
+        else if (!config_key_store(key, &trial, value->text, reason))
+            good = config_fail(reader->error, "%s:%d: %s = \"%.80s\": %s", reader->path,
+                               value->line, key->name, value->text, reason);
+        else
+            config_add_override(stored, key, value->text);
+    }
+    config_keys_deinit_listener(&trial);
+    return good;
+}
+
+static bool apply_listener_sections(struct reader *reader, cfg_t *root)
+{
+    for (unsigned i = 0; i < cfg_size(root, "listener"); i++) {
+        cfg_t *section = cfg_getnsec(root, "listener", i);
+        const char *url = cfg_title(section);
+        const struct config_listener *listener = NULL;
+        int line = config_text_section_line(reader->text, "listener", url);
+
+        for (uint32_t k = 0; k < reader->config->listener_count; k++)
+            if (strcmp(reader->config->listeners[k].url, url) == 0)
+                listener = &reader->config->listeners[k];
+        if (!listener || !listener->tls)
+            return config_fail(
+                reader->error,
+                "%s:%d: listener \"%.80s\": no tls:// address of this name stands in "
+                "listen",
+                reader->path, line ? line : section->line, url);
+        if (!apply_listener_keys(reader, section, config_add_listener_section(reader->config, url)))
+            return false;
     }
     return true;
 }
@@ -361,7 +419,7 @@ bool config_file_apply(struct config *config, const char *path, struct config_er
     current_reader = NULL;
 
     bool applied = parsed && apply_sections(&reader, root) && apply_listeners(&reader, root) &&
-                   apply_instances(&reader, root);
+                   apply_listener_sections(&reader, root) && apply_instances(&reader, root);
 
     cfg_free(root);
     free(text);

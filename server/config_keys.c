@@ -75,8 +75,9 @@ const struct config_section config_sections[] = {
                "machine. What bites is refused with an answer, and counted (smq stats)."},
     {"keepalive", "Finding connections whose other end is gone without a word."},
     {"tls",
-     "What all tls:// addresses share. Files are PEM and are read again on SIGHUP, all of them "
-     "or none. Without a certificate smqd makes its own CA in data_dir/ca at the first start."},
+     "What tls:// addresses have in common; a section listener says what one has not. Files are "
+     "PEM and are read again when they change, and on SIGHUP, all of them or none. Without a "
+     "certificate smqd makes its own CA in data_dir/ca at the first start."},
     {"web",
      "Pages over HTTP, on the same addresses: the web UI, pages of your own, and figures for "
      "machines."},
@@ -159,10 +160,11 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.handshake_count_max),
-        RANGE(1, CONNECTIONS_MAX, 5000),
+        RANGE(1, CONNECTIONS_MAX, 10000),
         .why = "Connections that have not been accepted by a Connack yet. Half-open ones are the "
                "cheap way to attack a broker, and a reconnect storm looks alike; beyond this, new "
-               "ones are turned away at once (Connack 2) and come back later.",
+               "ones are closed at once and come back later. 10,000 take 40 MB of the kernel's "
+               "memory, as many as that many devices do later.",
     },
     {
         "limits.handshake_ms",
@@ -353,6 +355,17 @@ const struct config_key config_keys[] = {
         .why = "Its key. Empty: it stands in the certificate's file.",
     },
     {
+        "tls.rules",
+        KEY_TEXT,
+        "rules, first match wins: sni:NAME=ecc, alpn:NAME=rsa",
+        FIELD(tls.rules),
+        .fallback_text = "",
+        .why =
+            "Which certificate goes to a client that can take both, by the name it asks for (sni; "
+            "*.example.org is any one label more) or the protocols it offers (alpn). For the "
+            "rest: who offers http/1.1 or h2 looks like a browser and gets RSA, others ECC.",
+    },
+    {
         "tls.client_auth",
         KEY_CHOICE,
         "",
@@ -416,10 +429,21 @@ const struct config_key config_keys[] = {
         "tls.ticket_ms",
         KEY_TIME,
         "ms",
-        FIELD(tls.ticket_ms),
+        FIELD(tls_ticket_ms),
         RANGE(60000, DAY_MS, 3600000),
         .why = "How long a key seals session tickets, with which a known device comes back without "
                "a signature. A ticket is good for one to two such intervals.",
+    },
+    {
+        "tls.handshaking",
+        KEY_COUNT,
+        "handshakes",
+        FIELD(tls_handshake_count_max),
+        RANGE(1, 1000000, 250),
+        .why = "TLS handshakes in progress at a time, of those begun within the last second; other "
+               "clients stand in line. One takes 5 to 11 kB, a finished one 0.2: so a storm of "
+               "10,000 devices costs 2 MB more than their calm. Even where each takes a second, "
+               "250 come in each second.",
     },
     {
         "web.enabled",
@@ -636,6 +660,59 @@ bool config_key_in_section(const struct config_key *key, const char *section,
     return true;
 }
 
+bool config_key_is_of_listener(const struct config_key *key)
+{
+    return key->offset >= offsetof(struct config, tls) &&
+           key->offset < offsetof(struct config, tls) + sizeof(struct config_tls);
+}
+
+static const char *text_of(const struct config_key *key, const struct config *config)
+{
+    return *(char *const *)(const void *)((const char *)config + key->offset);
+}
+
+void config_keys_copy_listener(struct config *to, const struct config *from)
+{
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if (!config_key_is_of_listener(key))
+            continue;
+        if (key->kind == KEY_TEXT)
+            text_put(key, to, text_of(key, from));
+        else
+            number_put(key, to, config_key_number(key, from));
+    }
+}
+
+void config_keys_deinit_listener(struct config *config)
+{
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        if (config_keys[i].kind != KEY_TEXT || !config_key_is_of_listener(&config_keys[i]))
+            continue;
+        char **field = field_of(&config_keys[i], config);
+
+        free(*field);
+        *field = NULL;
+    }
+}
+
+bool config_keys_equal_listener(const struct config *left, const struct config *right)
+{
+    for (uint32_t i = 0; i < config_key_count; i++) {
+        const struct config_key *key = &config_keys[i];
+
+        if (!config_key_is_of_listener(key))
+            continue;
+        bool equal = key->kind == KEY_TEXT
+                         ? strcmp(text_of(key, left), text_of(key, right)) == 0
+                         : config_key_number(key, left) == config_key_number(key, right);
+        if (!equal)
+            return false;
+    }
+    return true;
+}
+
 /* -- values to text -- */
 
 /* 8192 → "8K": the largest suffix that loses nothing. */
@@ -724,7 +801,7 @@ void config_key_format_range(const struct config_key *key, char *out)
         return;
     }
     if (key->kind == KEY_TEXT) {
-        snprintf(out, CONFIG_VALUE_BYTES, "a path");
+        snprintf(out, CONFIG_VALUE_BYTES, "%s", key->unit[0] != '\0' ? key->unit : "a path");
         return;
     }
     if (key->kind == KEY_BYTES) {

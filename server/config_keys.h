@@ -29,12 +29,13 @@ enum key_kind {
 struct config_key {
     const char *name; /* "limits.connections": section, dot, key; or a key alone */
     enum key_kind kind;
-    const char *unit;           /* for people: "connections"; for KEY_TIME also the scale */
-    size_t offset;              /* in struct config */
-    size_t width_bytes;         /* of that field */
-    int64_t value_min;          /* not for KEY_CHOICE and KEY_TEXT */
-    int64_t value_max;          /* same */
-    int64_t fallback;           /* the default; not for KEY_TEXT */
+    const char *unit;   /* for people: "connections"; for KEY_TIME also the scale; for KEY_TEXT what
+                         * it   is, when not a path */
+    size_t offset;      /* in struct config */
+    size_t width_bytes; /* of that field */
+    int64_t value_min;  /* not for KEY_CHOICE and KEY_TEXT */
+    int64_t value_max;  /* same */
+    int64_t fallback;   /* the default; not for KEY_TEXT */
     const char *fallback_text;  /* the default of a KEY_TEXT */
     const char *const *choices; /* of a KEY_CHOICE, ended by NULL */
     const char *zero_means;     /* when 0 is legal beside the range: what it says */
@@ -82,6 +83,13 @@ void config_key_format_fallback(const struct config_key *key, char *out);
 
 /* What is legal, for people: "64..65536 slots, a power of two". Into CONFIG_VALUE_BYTES. */
 void config_key_format_range(const struct config_key *key, char *out);
+
+/* May a listener have a value of its own? The other three are about all such keys of @config, and
+ * nothing else of it. */
+bool config_key_is_of_listener(const struct config_key *key);
+void config_keys_copy_listener(struct config *to, const struct config *from); /* @to: zeroed */
+void config_keys_deinit_listener(struct config *config);
+bool config_keys_equal_listener(const struct config *left, const struct config *right);
 
 /* The field as a number; must not be a KEY_TEXT. */
 int64_t config_key_number(const struct config_key *key, const struct config *config);

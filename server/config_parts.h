@@ -4,6 +4,7 @@
  *   config_text.c   bytes of a file  → text without comments, checked for balance
  *   config_file.c   that text        → values in struct config (libconfuse)
  *   listen_url.c    one URL          → struct config_listener
+ *   config_policies.c  the section tls and those of listeners → a policy for each address
  *   config.c        all of it together, the command line on top, and the checks
  *
  * Thread: only main(), before the other threads start.
@@ -74,6 +75,23 @@ struct config_instance *config_add_instance(struct config *config, const char *p
 enum pin_kind { PIN_TOPIC = 0, PIN_SUBTOPIC };
 MUST_CHECK bool config_add_pin(struct config_instance *instance, enum pin_kind kind,
                                const char *name, uint32_t id, char *reason);
+
+/* -- config_policies.c -- */
+
+struct config_key;
+
+/* Borrowed from @config, until the next call. */
+struct config_listener_section *config_add_listener_section(struct config *config, const char *url);
+void config_add_override(struct config_listener_section *section, const struct config_key *key,
+                         const char *value);
+/* Frees the sections and the policies. */
+void config_clear_policies(struct config *config);
+
+/* Make config->tls_policies, and each listener's policy_index. Once, at the end. */
+MUST_CHECK bool config_make_policies(struct config *config, const char *origin,
+                                     struct config_error *error);
+
+/* -- config.c -- */
 
 void config_clear_listeners(struct config *config);
 void config_clear_instances(struct config *config);

@@ -128,6 +128,38 @@ static void print_listeners(FILE *out, const struct config *config)
     fputs("}\n", out);
 }
 
+static void print_listener_sections(FILE *out, const struct config *config)
+{
+    const char *short_name = NULL;
+
+    fputc('\n', out);
+    print_comment(out, "",
+                  "What one tls:// address does differently: keys of the section tls, under the "
+                  "address as it stands in listen. Others keep what that section says; but a "
+                  "certificate of its own has a key of its own. Addresses that differ share no "
+                  "sessions.");
+    fputs("#     listener \"tls://*:443\" {\n"
+          "#         client_auth = off\n"
+          "#         rules = \"sni:*.devices.example.org=ecc\"\n"
+          "#     }\n",
+          out);
+    for (uint32_t i = 0; i < config->listener_section_count; i++) {
+        const struct config_listener_section *section = &config->listener_sections[i];
+
+        fputs("listener ", out);
+        print_quoted(out, section->url);
+        fputs(" {\n", out);
+        for (uint32_t k = 0; k < section->override_count; k++) {
+            must(config_key_in_section(config_key_find(section->overrides[k].key), "tls",
+                                       &short_name));
+            fprintf(out, "    %s = ", short_name);
+            print_quoted(out, section->overrides[k].value);
+            fputc('\n', out);
+        }
+        fputs("}\n", out);
+    }
+}
+
 static void print_pins(FILE *out, const char *word, const char *id_word,
                        const struct config_pin *pins, uint32_t count)
 {
@@ -177,6 +209,7 @@ void config_print(const struct config *config, FILE *out)
 {
     print_head(out);
     print_listeners(out, config);
+    print_listener_sections(out, config);
     print_instances(out, config);
     for (uint32_t i = 0; i < config_section_count; i++)
         print_section(out, config, &config_sections[i]);

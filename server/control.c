@@ -21,9 +21,12 @@
 #include "core/msg.h"
 #include "server/admin.h"
 #include "server/notify.h"
+#include "server/stats_json.h"
+#include "server/watch.h"
 
-#define TICK_MS       1000 /* folded log lines, memory given back */
-#define TRIM_AGAIN_NS 5000000000
+#define OWN_FDS       3u         /* beside those of the admin socket */
+#define TICK_MS       1000       /* folded log lines, memory given back */
+#define TRIM_AGAIN_NS 2000000000 /* a bite of work for each arena: not all the time */
 #define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
 
 enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_LOCALS, PHASE_STOP_SHARDS, PHASE_DONE };
@@ -33,12 +36,13 @@ struct control {
     struct port *port;
     struct log_writer *log;
     struct admin *admin;
+    struct watch watch; /* the files of TLS */
     int signal_fd;
     enum phase phase;
     uint32_t stopped_missing; /* STOPPED envelopes this phase waits for */
     int64_t drain_end_ns;
-    int64_t trimmed_used_bytes; /* the most that was in use since we gave memory back */
-    int64_t trim_again_ns;      /* when to look once more; 0: not */
+    int64_t idle_bytes; /* resident and not in use, when we last gave memory back, or less since */
+    int64_t trim_again_ns; /* when to look once more */
     bool give_up;
 };
 
@@ -107,18 +111,28 @@ static void on_stopped(struct control *control)
     }
 }
 
+static void watch_files(struct control *control)
+{
+    const struct secrets *secrets = &control->broker->secrets;
+
+    watch_set(&control->watch, secrets->files, secrets->file_count, now_ns());
+}
+
 static void reload(struct control *control)
 {
     struct broker *broker = control->broker;
 
-    if (!broker->secrets.context) {
+    if (!broker->secrets.set) {
         log_event(LOG_LEVEL_INFO, "smqd.hangup", "no TLS, so nothing to reload");
         return;
     }
-    if (control->phase != PHASE_RUN || !secrets_reload(&broker->secrets))
+    if (control->phase != PHASE_RUN)
         return;
-    for (uint32_t i = 0; i < broker->io_count; i++) {
-        secure_offer(&broker->io_secures[i], broker->secrets.context);
+    bool good = secrets_reload(&broker->secrets);
+
+    watch_files(control);
+    for (uint32_t i = 0; i < broker->io_count && good; i++) {
+        secure_offer(&broker->io_secures[i], broker->secrets.set);
         port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD});
     }
 }
@@ -155,21 +169,38 @@ static void read_mail(struct control *control)
     }
 }
 
-/* After a storm malloc keeps what was freed: when much has been, give it back to the kernel; and
- * once more when the storm's last connections have gone. */
+/* Certificates may have changed, or come near their end. */
+static void mind_secrets(struct control *control)
+{
+    if (watch_is_due(&control->watch, now_ns())) {
+        log_event(LOG_LEVEL_INFO, "tls.files_changed", "reading the credentials again");
+        reload(control);
+    }
+    secrets_warn(&control->broker->secrets, (int64_t)time(NULL));
+}
+
+/* After a storm malloc keeps what was freed: when much more is resident than in use, give it back
+ * to the kernel. What that does not help (pages with something in use on them) is not tried again
+ * until it is more. */
 static void give_memory_back(struct control *control)
 {
-    int64_t used = atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);
     int64_t now = now_ns();
+    uint64_t rss_bytes;
+    uint64_t program_bytes;
 
-    if (used > control->trimmed_used_bytes) {
-        control->trimmed_used_bytes = used;
-    } else if (control->trimmed_used_bytes - used > (int64_t)TRIM_BYTES) {
-        control->trimmed_used_bytes = used;
-        control->trim_again_ns = now + TRIM_AGAIN_NS;
-        (void)malloc_trim(0);
-    } else if (control->trim_again_ns > 0 && now >= control->trim_again_ns) {
-        control->trim_again_ns = 0;
+    if (now < control->trim_again_ns)
+        return;
+    control->trim_again_ns = now + TRIM_AGAIN_NS;
+    for (int round = 0; round < 2; round++) {
+        int64_t used =
+            atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);
+
+        stats_resident_bytes(&rss_bytes, &program_bytes);
+        int64_t idle = (int64_t)(rss_bytes - program_bytes) - used;
+        if (round > 0 || idle < control->idle_bytes)
+            control->idle_bytes = idle;
+        if (round > 0 || idle <= control->idle_bytes + (int64_t)TRIM_BYTES)
+            return;
         (void)malloc_trim(0);
     }
 }
@@ -186,16 +217,17 @@ static int sleep_ms(const struct control *control)
 
 static void wait_and_handle(struct control *control)
 {
-    struct pollfd fds[2 + 1 + ADMIN_CLIENTS_MAX];
+    struct pollfd fds[OWN_FDS + 1 + ADMIN_CLIENTS_MAX];
     uint64_t unused;
 
     fds[0] = (struct pollfd){.fd = control->signal_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = control->broker->control_parker.wake_fd, .events = POLLIN};
-    uint32_t admin_count = admin_poll_set(control->admin, fds + 2);
+    fds[2] = (struct pollfd){.fd = control->watch.inotify_fd, .events = POLLIN};
+    uint32_t admin_count = admin_poll_set(control->admin, fds + OWN_FDS);
 
     parker_prepare(&control->broker->control_parker);
     int timeout = port_has_mail(control->port) ? 0 : sleep_ms(control);
-    int ready = poll(fds, 2 + admin_count, timeout);
+    int ready = poll(fds, OWN_FDS + admin_count, timeout);
     parker_cancel(&control->broker->control_parker);
     must(ready >= 0 || errno == EINTR);
     if (ready <= 0)
@@ -205,7 +237,21 @@ static void wait_and_handle(struct control *control)
                     sizeof(unused)); /* EAGAIN: somebody's wake was for nothing */
     if (fds[0].revents)
         read_signals(control);
-    admin_handle(control->admin, fds + 2, admin_count);
+    if (fds[2].revents)
+        watch_on_events(&control->watch, now_ns());
+    admin_handle(control->admin, fds + OWN_FDS, admin_count);
+}
+
+static void begin_watch(struct control *control)
+{
+    int reason;
+
+    watch_open(&control->watch, &reason);
+    if (reason != 0 && control->broker->secrets.set)
+        log_event(LOG_LEVEL_WARNING, "tls.watch",
+                  "no inotify (%s): certificates are looked at every %d s", strerror(reason),
+                  (int)(WATCH_LOOK_NS / 1000000000));
+    watch_files(control);
 }
 
 static void report_cut(const struct control *control)
@@ -226,6 +272,7 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
                               .admin = admin,
                               .signal_fd = signal_fd};
 
+    begin_watch(&control);
     while (control.phase != PHASE_DONE && !control.give_up) {
         wait_and_handle(&control);
         read_mail(&control);
@@ -233,10 +280,12 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
         while (log_drain(log, broker->log_lanes, broker->log_lane_count, now_ns()) > 0)
             ;
         give_memory_back(&control);
+        mind_secrets(&control);
         if (control.phase != PHASE_RUN && now_ns() >= control.drain_end_ns) {
             report_cut(&control);
             control.give_up = true;
         }
     }
+    watch_close(&control.watch);
     return !control.give_up;
 }

@@ -124,7 +124,7 @@ static int serve(const struct config *config)
     say_web(&broker, first_password);
     explicit_bzero(first_password, sizeof(first_password));
     say_how_to_trust(&broker);
-    secrets_warn(&broker.secrets);
+    secrets_warn(&broker.secrets, (int64_t)time(NULL));
 
     bool joined = control_run(&broker, &admin, signal_fd, &log);
     if (joined)

@@ -119,17 +119,17 @@ static json_t *shard_actors(const struct broker *broker, json_t *sums)
     return actors;
 }
 
-uint64_t stats_rss_bytes(void)
+void stats_resident_bytes(uint64_t *rss_bytes, uint64_t *program_bytes)
 {
     FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long long total, resident = 0;
+    unsigned long long total, resident = 0, shared = 0;
 
-    if (!file)
-        return 0;
-    if (fscanf(file, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (file && fscanf(file, "%llu %llu %llu", &total, &resident, &shared) != 3)
+        resident = shared = 0;
+    if (file)
+        fclose(file);
+    *rss_bytes = resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    *program_bytes = shared * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static json_t *memory(const struct broker *broker)
@@ -137,6 +137,8 @@ static json_t *memory(const struct broker *broker)
     json_t *object = json_object();
     json_t *kinds = json_object();
     struct mallinfo2 heap = mallinfo2();
+    uint64_t rss_bytes;
+    uint64_t program_bytes;
     uint64_t refused_count = 0;
     int64_t used_bytes = 0;
 
@@ -153,7 +155,9 @@ static json_t *memory(const struct broker *broker)
     put(object, "limit_bytes", (uint64_t)broker->budget.limit_bytes);
     put(object, "used_bytes", (uint64_t)(used_bytes > 0 ? used_bytes : 0));
     put(object, "refused_total", refused_count);
-    put(object, "rss_bytes", stats_rss_bytes());
+    stats_resident_bytes(&rss_bytes, &program_bytes);
+    put(object, "rss_bytes", rss_bytes);
+    put(object, "program_bytes", program_bytes);
     put(object, "heap_bytes", heap.uordblks + heap.hblkhd);
     put(object, "heap_free_bytes", heap.fordblks);
     json_object_set_new(object, "consumers_bytes", kinds);
@@ -192,27 +196,55 @@ static json_t *limits(const struct broker *broker)
     return object;
 }
 
-/* What is served, until when, and how clients failed. */
+/* What a listener serves, and to whom. */
+static json_t *tls_listener(const struct broker *broker, uint32_t listener_index, int64_t now_s)
+{
+    const struct secure_set *set = broker->secrets.set;
+    const struct tls_context_facts *facts =
+        tls_context_facts(set->policies[set->policy_of_listener[listener_index]].context);
+    static const char *const auths[] = {[TLS_CLIENT_OFF] = "off",
+                                        [TLS_CLIENT_OPTIONAL] = "optional",
+                                        [TLS_CLIENT_REQUIRED] = "required"};
+    json_t *row = json_object();
+
+    json_object_set_new(row, "url", json_string(broker->config->listeners[listener_index].url));
+    put(row, "port", broker->ports[listener_index]);
+    put(row, "policy", set->policy_of_listener[listener_index]);
+    json_object_set_new(row, "client_auth", json_string(auths[facts->client_auth]));
+    json_object_set_new(row, "expiry_days", json_integer(tls_days_left(facts->expiry_s, now_s)));
+    json_object_set_new(row, "expiry_file", json_string(facts->expiry_path));
+    put(row, "ecc_chain_bytes", facts->ecc_chain_bytes);
+    put(row, "rsa_chain_bytes", facts->rsa_chain_bytes);
+    return row;
+}
+
+/* What is served, until when, and how clients failed. The days are those of what expires first. */
 static json_t *tls(const struct broker *broker)
 {
-    const struct tls_context_facts *facts = tls_context_facts(broker->secrets.context);
+    const struct secrets *secrets = &broker->secrets;
     int64_t now_s = (int64_t)time(NULL);
+    int64_t crl_expiry_s = secrets_crl_expiry_s(secrets);
+    const char *expiry_path = "";
     json_t *object = json_object();
     json_t *failed = json_object();
+    json_t *listeners = json_array();
+    int64_t expiry_s = secrets_expiry_s(secrets, &expiry_path);
 
-    json_object_set_new(object, "own_ca", json_boolean(broker->secrets.is_own));
-    json_object_set_new(object, "compact", json_boolean(facts->compact));
-    json_object_set_new(object, "expiry_days", json_integer(tls_days_left(facts->expiry_s, now_s)));
-    json_object_set_new(object, "expiry_file", json_string(facts->expiry_path));
-    if (facts->client_auth != TLS_CLIENT_OFF && facts->crl_expiry_s != 0)
+    json_object_set_new(object, "own_ca", json_boolean(secrets->is_own));
+    json_object_set_new(object, "expiry_days", json_integer(tls_days_left(expiry_s, now_s)));
+    json_object_set_new(object, "expiry_file", json_string(expiry_path));
+    if (crl_expiry_s != INT64_MAX)
         json_object_set_new(object, "crl_expiry_days",
-                            json_integer(tls_days_left(facts->crl_expiry_s, now_s)));
-    put(object, "ecc_chain_bytes", facts->ecc_chain_bytes);
-    put(object, "rsa_chain_bytes", facts->rsa_chain_bytes);
-    put(object, "reloads_total", broker->secrets.reloads_count);
-    put(object, "reload_failures_total", broker->secrets.reload_failures_count);
+                            json_integer(tls_days_left(crl_expiry_s, now_s)));
+    put(object, "reloads_total", secrets->reloads_count);
+    put(object, "reload_failures_total", secrets->reload_failures_count);
+    json_object_set_new(object, "reload_good", json_boolean(!secrets->is_stale));
     json_object_set_new(object, "reload_error",
-                        json_string(broker->secrets.is_stale ? broker->secrets.error : ""));
+                        json_string(secrets->is_stale ? secrets->error : ""));
+    for (uint32_t i = 0; i < broker->config->listener_count; i++)
+        if (broker->config->listeners[i].tls)
+            json_array_append_new(listeners, tls_listener(broker, i, now_s));
+    json_object_set_new(object, "listeners", listeners);
     for (uint32_t kind = 1; kind < TLS_FAIL_COUNT; kind++) {
         uint64_t sum = 0;
 
@@ -263,7 +295,7 @@ char *stats_json(const struct broker *broker, bool with_tls)
     if (broker->web)
         json_object_set_new(root, "web",
                             counters_of(web_stats(broker->web), web_stat_descs, WEB_STAT_COUNT));
-    if (with_tls && broker->secrets.context)
+    if (with_tls && broker->secrets.set)
         json_object_set_new(root, "tls", tls(broker));
     json_object_set_new(root, "limits", limits(broker));
     json_object_set_new(root, "memory", memory(broker));

@@ -10,5 +10,6 @@
  * ask for that, since it changes it. */
 char *stats_json(const struct broker *broker, bool with_tls);
 
-/* Of this process. */
-uint64_t stats_rss_bytes(void);
+/* What is resident of the process, and which part of it is pages of files: the program and its
+ * libraries, which several processes may share. */
+void stats_resident_bytes(uint64_t *rss_bytes, uint64_t *program_bytes);

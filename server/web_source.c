@@ -183,6 +183,8 @@ static void put_process(const struct broker *broker, struct body *out)
     static const struct stat_desc build = {"build_info", "", "the version, as a label"};
     struct rusage usage;
     struct timespec now;
+    uint64_t rss_bytes;
+    uint64_t program_bytes;
 
     metrics_begin(out, "", &build);
     metrics_value(out, "", build.name, "version", SMQD_VERSION, 1);
@@ -193,8 +195,8 @@ static void put_process(const struct broker *broker, struct body *out)
         put_one(out, "cpu_seconds_total", "CPU time of all threads, the kernel's for them too",
                 (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-    put_one(out, "resident_bytes", "memory of the process that is in RAM",
-            (double)stats_rss_bytes());
+    stats_resident_bytes(&rss_bytes, &program_bytes);
+    put_one(out, "resident_bytes", "memory of the process that is in RAM", (double)rss_bytes);
 }
 
 static void put_metrics(void *context, struct body *out)

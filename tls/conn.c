@@ -627,6 +627,22 @@ void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink)
     tls_engine_leave(handshake->engine);
 }
 
+void tls_conn_abandon(struct tls_conn *conn, const struct tls_sink *sink)
+{
+    static const struct tls_failure abandoned = {TLS_FAIL_BAD_HANDSHAKE, TLS_ALERT_USER_CANCELED,
+                                                 "the handshake was given up"};
+    struct tls_handshake *handshake = conn->handshake;
+
+    if (conn->phase != PHASE_HANDSHAKE)
+        return;
+    struct tls_engine *engine = handshake->engine;
+
+    tls_engine_enter(engine, handshake, sink, span_of(NULL, 0));
+    (void)SSL_send_fatal_alert(handshake->ssl, TLS_ALERT_USER_CANCELED);
+    (void)fail(conn, &abandoned);
+    tls_engine_leave(engine);
+}
+
 /* -- questions -- */
 
 bool tls_conn_is_established(const struct tls_conn *conn)

@@ -150,6 +150,10 @@ MUST_CHECK size_t tls_conn_seal(struct tls_conn *conn, const struct iovec *plain
  * done, and after a failure. */
 void tls_conn_close_notify(struct tls_conn *conn, const struct tls_sink *sink);
 
+/* Give up a handshake that is in progress, with an alert, and free what it holds at once. Without
+ * effect when it is done or has failed. */
+void tls_conn_abandon(struct tls_conn *conn, const struct tls_sink *sink);
+
 /* -- questions -- */
 
 bool tls_conn_is_established(const struct tls_conn *conn);

@@ -71,6 +71,17 @@ class TlsClient(Client):
         return self
 
 
+def client_hello(context):
+    """The bytes with which a client of @context begins."""
+    outgoing = ssl.MemoryBIO()
+    session = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost")
+    try:
+        session.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
 class TlsTest(unittest.TestCase):
     settings = ()
 
@@ -211,11 +222,17 @@ class EnemiesTest(TlsTest):
         self.assertEqual(answer[:1], b"\x15", f"not an alert: {answer[:40]!r}")
         self.wait_until(lambda: self.failed(kind) == before + 1, f"{kind} is counted")
 
-    def test_plain_http_is_closed_and_counted(self):
-        """An HTTP client would not understand an alert; the counter tells the operator."""
-        before = self.failed("PLAIN_TEXT")
-        self.assertIn(self.raw(http_head())[:1], (b"", b"\x15"))
-        self.wait_until(lambda: self.failed("PLAIN_TEXT") == before + 1, "it is counted")
+    def test_plain_http_is_told_so_in_plain_http(self):
+        """An HTTP client would not understand an alert."""
+        for head in (http_head(), b"POST / HTTP/1.1\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n"):
+            with self.subTest(head=head):
+                before = self.failed("PLAIN_TEXT")
+                answer = self.raw(head)
+                self.assertTrue(answer.startswith(b"HTTP/1.1 400 Bad Request\r\n"), answer)
+                fields, body = answer.split(b"\r\n\r\n")
+                self.assertIn(b"Content-Length: %d\r\n" % len(body), fields + b"\r\n")
+                self.assertIn(b"TLS", body)
+                self.wait_until(lambda: self.failed("PLAIN_TEXT") == before + 1, "it is counted")
 
     def test_garbage_gets_an_alert(self):
         self.assert_alert(bytes(range(200, 256)) * 4, "GARBAGE")
@@ -226,12 +243,19 @@ class EnemiesTest(TlsTest):
         answer = self.raw(record)
         self.assertEqual(answer[:1], b"\x15")
 
-    def test_who_stops_in_mid_handshake_is_closed_in_time(self):
-        before = self.server.counter("closed.HANDSHAKE_TIMEOUT")
-        self.assertEqual(self.raw(b"\x16\x03\x01\x02\x00\x01"), b"")
-        self.wait_until(
-            lambda: self.server.counter("closed.HANDSHAKE_TIMEOUT") == before + 1, "it is counted"
-        )
+    def test_who_stops_in_mid_handshake_gets_an_alert_and_is_closed_in_time(self):
+        hello = client_hello(self.trusting())
+        for data in (hello[:6], hello[:-1], hello):
+            with self.subTest(bytes=len(data)):
+                before = self.server.counter("closed.HANDSHAKE_TIMEOUT")
+                answer = self.raw(data)
+                if data != hello:  # else it is sealed, behind the server's flight
+                    self.assertEqual(answer[:1], b"\x15", answer)
+                self.assertGreater(len(answer), 0)
+                self.wait_until(
+                    lambda: self.server.counter("closed.HANDSHAKE_TIMEOUT") == before + 1,
+                    "it is counted",
+                )
 
     def test_a_changed_record_ends_the_connection(self):
         before = self.failed("BAD_RECORD")
@@ -264,6 +288,110 @@ class EnemiesTest(TlsTest):
         client.expect_disconnect()
         # An end of file without it would raise SSLEOFError here.
         self.assertEqual(client.socket.session.read(1), b"")
+
+
+class StormTest(TlsTest):
+    """tls.handshaking: more than that many are not in progress at a time."""
+
+    PLACES = 32
+    settings = (f"tls.handshaking={PLACES}", "limits.handshake_ms=1000")
+
+    def setUp(self):
+        self.client().join().close()  # what the library makes at the first handshake stays
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
+
+    def dial(self, count, data=b""):
+        connections = []
+        for _ in range(count):
+            connections.append(socket.create_connection(self.server.listeners[0], HANG_S))
+            self.addCleanup(connections[-1].close)
+            connections[-1].sendall(data)
+        return connections
+
+    def wait_for_the_end(self, memory_bytes):
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        self.assertEqual(self.server.counter("io.tls_handshaking"), 0)
+        self.assertEqual(self.server.counter("io.tls_waiting"), 0)
+        self.wait_until(lambda: self.memory() == memory_bytes, "TLS holds what it held")
+
+    def memory(self):
+        return self.server.counter("memory.consumers_bytes.TLS sessions")
+
+    def test_who_says_nothing_costs_no_handshake(self):
+        before = self.memory()
+        silent = self.dial(100)
+        self.wait_until(lambda: self.server.counter("io.open") == 100, "they are connected")
+        self.assertEqual(self.server.counter("io.tls_handshaking"), 0)
+        self.assertEqual(self.memory(), before)
+        for connection in silent:
+            self.assertEqual(connection.recv(1), b"", "closed without a word")
+
+    def test_those_who_stall_hold_few_handshakes_and_do_not_lock_others_out(self):
+        """A place is kept for a second: so in the handshake_ms of 1000, and a tick or two more, there
+        are no more than three times PLACES."""
+        before, abandoned = self.memory(), self.server.counter("io.tls_abandoned_total")
+        stalled = self.dial(200, client_hello(self.trusting()))
+        honest = self.client()
+        highest = 0
+
+        def seen():
+            nonlocal highest
+            highest = max(highest, self.server.counter("io.tls_handshaking"))
+            done = self.server.counter("io.tls_abandoned_total") - abandoned
+            return done == len(stalled)
+
+        honest.join()
+        honest.close()
+        self.wait_until(seen, "all are closed in time")
+        self.assertGreaterEqual(highest, 1)
+        self.assertLessEqual(highest, 3 * self.PLACES)
+        for connection in stalled:
+            connection.close()
+        self.wait_for_the_end(before)
+
+    def test_a_storm_gets_in(self):
+        before = self.memory()
+        context = self.trusting()
+        clients = [self.client(context) for _ in range(120)]
+        for client in clients:  # all first flights are out before the first answer is read
+            with self.assertRaises(ssl.SSLWantReadError):
+                client.socket.session.do_handshake()
+            client.socket._flush()
+        for i, client in enumerate(clients):
+            client.join(b"storm-%05d" % i)
+        self.assertEqual(self.server.counter("io.live"), 120)
+        for client in clients:
+            client.close()
+        self.wait_for_the_end(before)
+
+    def test_who_leaves_the_line_is_forgotten(self):
+        before = self.memory()
+        hello = client_hello(self.trusting())
+        stalled = self.dial(self.PLACES, hello)
+        for connection in self.dial(50, hello):
+            connection.close()
+        self.client().join(b"uid-behind-them").close()
+        for connection in stalled:
+            connection.close()
+        self.wait_for_the_end(before)
+
+
+class MemoryTest(TlsTest):
+    def test_what_is_counted_is_what_the_process_uses(self):
+        """Within a tenth, with a thousand connections and without."""
+        if self.server.sanitized:
+            self.skipTest("a sanitizer's memory is its own")
+        context = self.trusting()
+        clients = []
+        for count in (0, 1000):
+            for i in range(count):
+                clients.append(self.client(context).join(b"memory-%05d" % i))
+            memory = self.server.stats()["memory"]
+            counted = memory["program_bytes"] + memory["used_bytes"] + memory["heap_free_bytes"]
+            self.assertLess(abs(memory["rss_bytes"] - counted), memory["rss_bytes"] / 10, memory)
+        self.assertEqual(memory["used_bytes"], sum(memory["consumers_bytes"].values()))
+        for client in clients:
+            client.close()
 
 
 class ClientCertificatesTest(TlsTest):
