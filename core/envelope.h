@@ -50,9 +50,9 @@ struct msg;
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \
     X(RELOAD)   /* new TLS credentials are there to be taken */                                    \
-    X(LIST)     /* id: what is asked for (enum list_kind); answered by ROWS, then ROWS_END */      \
+    X(LIST)     /* id: enum list_kind; count: where to go on; answered by ROWS, then ROWS_END */   \
     X(ROWS)     /* msg: JSON objects, comma-separated */                                           \
-    X(ROWS_END) /* count: how many in all */
+    X(ROWS_END) /* count: how many there were; id: where to go on, 0: that was all */
 
 enum envelope_kind {
 #define X(name) ENVELOPE_##name,
@@ -63,7 +63,7 @@ enum envelope_kind {
 
 const char *envelope_kind_name(enum envelope_kind kind);
 
-/* What a LIST asks for. */
+/* What a LIST asks for: of an I/O actor its connections, of a shard a bite of its topics. */
 enum list_kind { LIST_PEERS, LIST_TOPICS };
 
 /* An HTTP_REQUEST's message: the peer's address (IPv4 as ::ffff:a.b.c.d), the listener's index

@@ -29,9 +29,11 @@ static bool may_talk(enum actor from, enum actor to)
     return from != ACTOR_SIGNER || to == ACTOR_IO;
 }
 
-/* Lanes that messages take, unlike those for a question now and then. */
+/* Lanes that messages and requests take, unlike those for a question now and then. */
 static bool is_busy(enum actor from, enum actor to)
 {
+    if (from == ACTOR_IO && to == ACTOR_LOCAL)
+        return true;
     return from == ACTOR_SHARD ? to != ACTOR_CONTROL : to == ACTOR_SHARD && from != ACTOR_CONTROL;
 }
 

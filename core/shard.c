@@ -568,6 +568,10 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_STOP:
         on_stop(shard, envelope);
         return;
+    case ENVELOPE_LIST:
+        must(envelope->id == LIST_TOPICS);
+        shard_list_topics(shard, envelope);
+        return;
     case ENVELOPE_CONNECTED:
     case ENVELOPE_KICK:
     case ENVELOPE_SUBSCRIBED:
@@ -580,7 +584,6 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_SIGNED:
     case ENVELOPE_RELOAD:
     case ENVELOPE_STOPPED:
-    case ENVELOPE_LIST:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:
     case ENVELOPE_HTTP_REQUEST:

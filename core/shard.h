@@ -104,6 +104,9 @@ void shard_deinit(struct shard *shard);
  * while the port is backlogged. The caller flushes the port. */
 uint32_t shard_turn(struct shard *shard);
 
+/* Answer a LIST of topics: the next bite of rows (core/shard_topics.c). */
+void shard_list_topics(struct shard *shard, const struct envelope *request);
+
 /* The loop of a dedicated router thread; @argument: the shard. Returns when told to STOP. */
 void *shard_main(void *argument);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json_text.h"
 #include "core/msg.h"
 #include "net/holds.h"
 #include "net/io.h"
@@ -14,21 +15,6 @@
 #define CONNS_A_TURN     256u
 #define ROW_BYTES_MAX    8192u /* UID, identity and info, each at most six characters a byte ... */
 #define INFO_BYTES_SHOWN 256u  /* ... so the info is cut */
-
-static size_t put_escaped(char *out, struct span text)
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < text.bytes_count; i++) {
-        uint8_t byte = text.data[i];
-
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
-            out[used++] = (char)byte;
-        else
-            used += (size_t)sprintf(out + used, "\\u%04x", byte);
-    }
-    return used;
-}
 
 static struct span uid_of(const struct conn *conn)
 {
@@ -53,9 +39,9 @@ static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW
     size_t used = (size_t)sprintf(out, "{\"uid\":\"");
 
     conn_ip_text(conn, ip);
-    used += put_escaped(out + used, uid_of(conn));
+    used += json_put_escaped(out + used, uid_of(conn));
     used += (size_t)sprintf(out + used, "\",\"info\":\"");
-    used += put_escaped(out + used, info_of(conn));
+    used += json_put_escaped(out + used, info_of(conn));
     used += (size_t)sprintf(
         out + used,
         "\",\"etid\":%u,\"address\":\"%s\",\"port\":%u,\"state\":\"%s\",\"instance\":\"%s\","

@@ -163,7 +163,8 @@ static void ask(struct io *io, struct conn *conn, struct span request, uint8_t f
         conn_close(io, conn, CLOSE_SLOW);
         return;
     }
-    if (!change_quota(io, conn, true)) {
+    /* A full lane would hold up this actor's devices, too: rather send this one away. */
+    if (port_room(io->port, io->web_index) == 0 || !change_quota(io, conn, true)) {
         io_count(io, IO_STAT_REFUSED_PAGES, 1);
         session_refuse_http(io, conn, 503);
         return;

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/json_text.h"
+
 #define FIRST_BYTES 4096u /* body and room for the head, at first */
 static_assert(FIRST_BYTES > BODY_HEAD_BYTES_MAX, "some room for the body");
 
@@ -85,19 +87,12 @@ void body_printf(struct body *body, const char *format, ...)
 void body_put_json(struct body *body, struct span text)
 {
     size_t used = 0;
-    char *room = (char *)room_for(body, text.bytes_count * 6 + 3);
+    char *room = (char *)room_for(body, text.bytes_count * JSON_BYTES_PER_BYTE + 3);
 
     if (!room)
         return;
     room[used++] = '"';
-    for (size_t i = 0; i < text.bytes_count; i++) {
-        uint8_t byte = text.data[i];
-
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\')
-            room[used++] = (char)byte;
-        else
-            used += (size_t)sprintf(room + used, "\\u%04x", byte);
-    }
+    used += json_put_escaped(room + used, text);
     room[used++] = '"';
     body->used_bytes += used;
 }

@@ -196,13 +196,12 @@ static void on_request(struct web *web, const struct envelope *envelope)
     asker.request.is_secure = envelope->flags & ENVELOPE_SECURE;
     int code = http_parse(span_skip(bytes, HTTP_REQUEST_PREFIX_BYTES), &asker.request);
 
-    if (code != 0) { /* after a bad request nobody knows where the next one begins */
+    /* After a bad request nobody knows where the next one begins. */
+    asker.request.keeps = code != 400 && envelope->flags & ENVELOPE_KEEP;
+    if (code != 0)
         web_reply_error(web, &asker, code,
                         code == 404 ? "there is no such page" : "this request is not good HTTP");
-        return;
-    }
-    asker.request.keeps = envelope->flags & ENVELOPE_KEEP;
-    if (envelope->flags & ENVELOPE_UPGRADE)
+    else if (envelope->flags & ENVELOPE_UPGRADE)
         on_upgrade(web, &asker);
     else
         route_request(web, &asker);

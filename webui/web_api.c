@@ -66,6 +66,12 @@ static void get_peers(struct web *web, const struct asker *asker, struct span ar
     web_list(web, asker, LIST_PEERS);
 }
 
+static void get_topics(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_list(web, asker, LIST_TOPICS);
+}
+
 /* -- doing -- */
 
 /* "IO.SLOT.GENERATION", as a peer's row says; false: no such name can be. */
@@ -161,6 +167,7 @@ static const struct call calls[] = {
     {"logout", WEB_POST, RIGHT_ALL, post_logout},
     {"stats", WEB_GET, RIGHT_TOKEN, get_stats},
     {"peers", WEB_GET, RIGHT_TOKEN, get_peers},
+    {"topics", WEB_GET, RIGHT_TOKEN, get_topics},
     {"config", WEB_GET, RIGHT_USER, get_config},
     {"peers/*/disconnect", WEB_POST, RIGHT_USER, post_disconnect},
 };

@@ -19,7 +19,8 @@
 
 #define WEB_TOKEN_BYTES_MIN 16u
 #define WEB_TOKEN_BYTES_MAX 256u
-#define WEB_LISTS_MAX       16u /* who waits for a list; more are asked to come back */
+#define WEB_LISTS_MAX       16u    /* who waits for a list; more are asked to come back */
+#define WEB_TOPICS_MAX      50000u /* of a list; a page cannot do anything with more */
 
 /* A list that is being gathered, or will be. */
 struct web_list {
@@ -45,9 +46,10 @@ struct web {
     /* -- lists: lists[0] is being gathered into list_body -- */
     struct web_list lists[WEB_LISTS_MAX];
     uint32_t list_count;
-    uint32_t list_ends_missing;
+    uint32_t list_ends_missing; /* how many have not told everything */
+    uint32_t list_row_count;    /* topics so far */
+    bool list_has_more;         /* … and there would be more */
     struct body list_body;
-    bool list_has_rows;
 
     struct msg *no_memory; /* what is said when there is none for saying it */
     int64_t now_ms;        /* CLOCK_BOOTTIME: of sessions and attempts; read once a turn */

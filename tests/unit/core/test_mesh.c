@@ -133,7 +133,8 @@ Test(mesh, joins_locals_with_io_actors_and_shards_but_not_with_each_other)
     cr_assert_eq(mesh_control_index(&mesh), 6);
     cr_assert_eq(mesh_signer_index(&mesh, 0), 7);
     cr_assert_eq(port_room(&mesh.ports[4], 3), SLOTS * 2 - 1, "messages come this way");
-    cr_assert_eq(port_room(&mesh.ports[0], 3), LIMIT_LANE_SLOTS_MIN - 1, "a question now and then");
+    cr_assert_eq(port_room(&mesh.ports[0], 3), SLOTS * 2 - 1, "and requests for pages this way");
+    cr_assert_eq(port_room(&mesh.ports[6], 3), LIMIT_LANE_SLOTS_MIN - 1, "a question now and then");
     mesh_deinit(&mesh);
     cr_assert(account_is_empty());
 }

@@ -1,0 +1,65 @@
+/*
+ * core/shard_topics.c — a shard's topics as JSON rows, for whoever asked.
+ *
+ * Thread: the shard's. One message of rows for each LIST, which says where to go on: so the asker
+ * sets the pace, nothing is remembered here, and a million topics delay nobody. A topic that comes
+ * or goes between two questions may be missing or not; none is told twice.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json_text.h"
+#include "core/msg.h"
+#include "core/shard.h"
+#include "core/shard_state.h"
+
+#define ROWS_BYTES    32768u /* of one message */
+#define TOPICS_A_TURN 256u
+#define FIXED_BYTES   128u  /* of a row: what is not a name */
+#define PATH_BYTES    255u  /* of an instance, see server/config.c */
+#define NAME_BYTES    1024u /* limits.name_bytes, at most */
+#define ROW_BYTES_MAX (FIXED_BYTES + JSON_BYTES_PER_BYTE * (PATH_BYTES + NAME_BYTES))
+static_assert(ROW_BYTES_MAX < ROWS_BYTES, "a row always fits");
+
+static size_t put_row(const struct shard *shard, struct topic *topic, char *out)
+{
+    const char *path = shard->config->instances[topic->instance_index].path;
+    size_t used = (size_t)sprintf(out, "{\"instance\":\"");
+
+    used += json_put_escaped(out + used, span_of(path, strlen(path)));
+    used += (size_t)sprintf(out + used, "\",\"name\":\"");
+    used += json_put_escaped(out + used, topic_name(topic));
+    used += (size_t)sprintf(out + used, "\",\"tid\":%u,\"subscribers\":%u}", topic->id,
+                            topic_subscriber_count(topic));
+    must(used < ROW_BYTES_MAX);
+    return used;
+}
+
+void shard_list_topics(struct shard *shard, const struct envelope *request)
+{
+    struct msg *rows = msg_new(&shard->mem, ROWS_BYTES);
+    uint32_t next = pool_next_used(&shard->topics, request->count);
+    struct envelope end = {.kind = ENVELOPE_ROWS_END};
+    size_t used = 0;
+
+    while (rows && next != UINT32_MAX && end.count < TOPICS_A_TURN &&
+           used + 1 + ROW_BYTES_MAX < ROWS_BYTES) {
+        if (used > 0)
+            rows->bytes[used++] = ',';
+        used += put_row(shard, pool_at(&shard->topics, next), (char *)rows->bytes + used);
+        end.count++;
+        next = pool_next_used(&shard->topics, next + 1);
+    }
+    if (rows && used > 0) {
+        struct msg *exact = msg_resize(&shard->mem, rows, used);
+
+        must(exact);
+        port_push(shard->port, request->from,
+                  (struct envelope){.kind = ENVELOPE_ROWS, .msg = exact});
+    } else {
+        msg_unref(&shard->mem, rows);
+    }
+    end.id = rows && next != UINT32_MAX ? next : 0; /* without memory the list ends early */
+    port_push(shard->port, request->from, end);
+}
