@@ -53,6 +53,10 @@ static void get_config(struct web *web, const struct asker *asker, struct span a
 
     (void)argument;
     web->source->put_config(web->source->context, &text);
+    if (text.failed) {
+        web_answer(web, asker, 503, NULL);
+        return;
+    }
     body_put_text(&body, "{\"text\":");
     body_put_json(&body, body_span(&text));
     body_put_text(&body, "}\n");
