@@ -387,7 +387,8 @@ static void on_poll(struct reactor *reactor, struct conn *conn)
 {
     if (conn->state == CONN_CLOSING)
         return;
-    if (conn->flags & CONN_TLS && !secure_may_begin(&reactor->io, conn))
+    if (conn->flags & CONN_TLS && conn->state < CONN_LEAVING &&
+        !secure_may_begin(&reactor->io, conn))
         return;
     arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
     conn->last_input_tick = reactor->io.now_tick;

@@ -180,8 +180,8 @@ static void mind_secrets(struct control *control)
 }
 
 /* After a storm malloc keeps what was freed: when much more is resident than in use, give it back
- * to the kernel. What that does not help (pages with something in use on them) is not tried again
- * until it is more. */
+ * to the kernel. What that does not help (pages with something in use on them) is tried again when
+ * it is more, or after a while. */
 static void give_memory_back(struct control *control)
 {
     int64_t now = now_ns();
@@ -191,6 +191,7 @@ static void give_memory_back(struct control *control)
     if (now < control->trim_again_ns)
         return;
     control->trim_again_ns = now + TRIM_AGAIN_NS;
+    control->idle_bytes -= control->idle_bytes / 16;
     for (int round = 0; round < 2; round++) {
         int64_t used =
             atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);

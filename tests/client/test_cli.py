@@ -549,6 +549,100 @@ class AdminTest(CliTest):
 
 
 @unittest.skipUnless(os.access(smqwire.SMQD, os.X_OK), f"{smqwire.SMQD} is not built")
+class TlsBroker(smqwire.Server):
+    """A broker that makes its own CA, whatever run the tests are part of."""
+
+    def __init__(self, *settings):
+        super().__init__(args=["--listen", "tls://127.0.0.1:0", *settings])
+
+    def command(self):
+        return [smqwire.SMQD, "--data-dir", str(self.data_dir), *self.args]
+
+
+MBEDTLS_DEVICE = pathlib.Path(SMQ).parent / "client" / "mbedtls_device"
+
+
+class TlsTest(CliTest):
+    """smq over tls://, as README shows it; and a device over Mbed TLS."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = TlsBroker("--set", "tls.client_auth=optional").start()
+        cls.addClassCleanup(cls.broker.stop)
+        cls.url = f"tls://localhost:{cls.broker.port}{smqwire.PATH}"
+        cls.ca = cls.broker.data_dir / "ca" / "ca.crt"
+
+    def device(self, name):
+        pem = self.ca.parent / "device" / f"{name}.pem"
+        if not pem.exists():
+            self.run_smq("ca", "device", name, "--dir", str(self.ca.parent))
+        return str(pem)
+
+    def subscriber(self, *arguments):
+        process = self.start_smq("sub", "-v", *arguments)
+        self.read_line(process.stderr, "subscribed to")
+        return process
+
+    def test_a_message_arrives(self):
+        sub = self.subscriber("news", "-n", "1", "--ca", str(self.ca))
+        self.run_smq("pub", "news", "-m", "hello", "--ca", str(self.ca))
+        self.assertRegex(self.finish(sub)[0].decode(), r"\A\[news from \d+\] hello\n\Z")
+
+    def test_a_large_message_arrives(self):
+        data = os.urandom(PAYLOAD_BYTES_MAX)
+        sub = self.subscriber("large", "-n", "1", "--raw", "--ca", str(self.ca))
+        self.run_smq("pub", "large", "--ca", str(self.ca), stdin=data)
+        self.assertEqual(self.finish(sub)[0], data)
+
+    def test_who_is_not_trusted_is_not_spoken_to(self):
+        _, err = self.run_smq("pub", "news", "-m", "x", code=DENIED)
+        self.assertIn("not trusted", err)
+        self.run_smq("pub", "news", "-m", "x", "--insecure")
+
+    def test_a_plain_client_is_told_what_the_port_speaks(self):
+        url = self.url.replace("tls://", "tcp://")
+        _, err = self.run_smq("pub", "news", "-m", "x", url=url, code=PROTOCOL)
+        self.assertIn("400", err)
+
+    def test_a_client_certificate_names_the_client(self):
+        pem = self.device("cli-device")
+        sub = self.subscriber("named", "-n", "1", "--ca", str(self.ca), "--cert", pem)
+        peers, _ = self.run_smq("peers", "--json", "--data-dir", str(self.broker.data_dir))
+        self.assertIn("cli-device", [row["identity"] for row in json.loads(peers)["peers"]])
+        self.run_smq("pub", "named", "-m", "x", "--ca", str(self.ca))
+        self.finish(sub)
+
+    # -- client/tls_mbedtls.h --
+
+    def mbedtls(self, *arguments):
+        if not MBEDTLS_DEVICE.exists():
+            self.skipTest("there is no Mbed TLS here")
+        process = subprocess.Popen(
+            [MBEDTLS_DEVICE, str(self.broker.port), *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )
+        self.addCleanup(self.reap, process)
+        return process
+
+    def test_a_device_over_mbed_tls_echoes(self):
+        for device in ((), (self.device("mbed-device"),)):
+            with self.subTest(device=device):
+                process = self.mbedtls("localhost", str(self.ca), *device)
+                self.assertEqual(process.stdout.readline(), b"subscribed\n")
+                out, _ = self.run_smq("rpc", "mbed", "echo", "ping", "--ca", str(self.ca))
+                self.assertEqual(out, b"ping\n")
+                self.finish(process)
+
+    def test_mbed_tls_does_not_trust_another_ca_or_name(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.run_smq("ca", "init", "--dir", folder + "/other")
+            for host, ca in (("localhost", folder + "/other/ca.crt"), ("elsewhere.test", str(self.ca))):
+                with self.subTest(host=host):
+                    process = self.mbedtls(host, ca)
+                    _, err = self.finish(process, code=1)
+                    self.assertNotIn("flags=0x0", err)
+
+
 class BrokerTest(smqwire.WireTest, CliTest):
     @classmethod
     def setUpClass(cls):

@@ -8,8 +8,9 @@ import shutil
 import signal
 import ssl
 import subprocess
+import unittest
 
-from smqwire import Client, connect_frame, http_head, tls_context, wire
+from smqwire import TLS_DIR, Client, connect_frame, http_head, tls_context, wire
 from test_tls import TlsServer, TlsTest, smq_ca
 
 
@@ -24,9 +25,8 @@ class PolicyServer(TlsServer):
     def command(self):
         self.config = self.text.replace("{folder}", str(self.directory))
         self.prepare()
-        return [
-            word for word in super().command() if word not in ("--listen", "tls://127.0.0.1:0", "tcp://127.0.0.1:0")
-        ]
+        added = ("--listen", "tls://127.0.0.1:0", "tcp://127.0.0.1:0")
+        return [word for word in super().command() if word not in added]
 
     def prepare(self):
         """What must be there before it starts."""
@@ -40,6 +40,8 @@ class PolicyTest(TlsTest):
 
     @classmethod
     def setUpClass(cls):
+        if TLS_DIR:
+            raise unittest.SkipTest("run.py --tls sets the credentials that these tests set")
         cls.server = cls.server_class(cls.text).start()
         cls.addClassCleanup(cls.server.stop)
         cls.server.wait_for_admin()
@@ -289,7 +291,7 @@ class ExpiryTest(PolicyTest):
     @classmethod
     def setUpClass(cls):
         if not shutil.which("openssl"):
-            raise cls.skipTest("there is no openssl")
+            raise unittest.SkipTest("there is no openssl")
         super().setUpClass()
 
     def test_what_expires_first_is_shown_and_warned_about(self):
@@ -305,6 +307,4 @@ class ExpiryTest(PolicyTest):
 
 
 if __name__ == "__main__":
-    import unittest
-
     unittest.main()
