@@ -13,7 +13,7 @@ packages_of() {
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
         android-libboringssl-dev libjs-dygraphs ;;
     test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 openssl gcc-arm-none-eabi \
-        libmbedtls-dev nodejs ;;
+        libmbedtls-dev nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;
     bench) echo redis-server nats-server mosquitto ;;

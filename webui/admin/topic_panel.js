@@ -79,6 +79,7 @@ export class TopicPanel {
     }
 
     listen() {
+        this.listensSince = performance.now();
         this.unsubscribe = this.line.subscribe(this.name, (data, from, subtid) => {
             this.arrivals.push(performance.now());
             this.traffic.add({t: Date.now(), data, bytes: data.length,
@@ -102,10 +103,11 @@ export class TopicPanel {
     showRate() {
         if (!this.unsubscribe)
             return;
-        const since = performance.now() - RATE_MS;
+        const now = performance.now();
+        const spanMs = Math.max(1000, Math.min(RATE_MS, now - this.listensSince));
 
-        this.arrivals = this.arrivals.filter((at) => at >= since);
-        setText(this.facts.Messages, `${format.short(this.arrivals.length * 1000 / RATE_MS)} each ` +
+        this.arrivals = this.arrivals.filter((at) => at >= now - spanMs);
+        setText(this.facts.Messages, `${format.short(this.arrivals.length * 1000 / spanMs)} each ` +
             'second, as listened to');
     }
 }

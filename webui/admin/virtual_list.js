@@ -161,7 +161,7 @@ export class VirtualList {
             return;
         if (row.index !== index) {
             row.index = index;
-            row.element.style.transform = `translateY(${index * this.rowHeight}px)`;
+            row.element.style.top = `${index * this.rowHeight}px`;
             row.element.setAttribute('aria-rowindex', String(index + 2));
         }
         row.element.hidden = false;
