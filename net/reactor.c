@@ -119,7 +119,7 @@ static void expire_timers(struct reactor *reactor)
         struct conn *conn = conn_at(io, slot_index);
 
         conn->flags &= ~CONN_TIMED;
-        if (conn->flags & CONN_WAITS) /* the time in our own line does not count */
+        if (conn->flags & CONN_WAITS && conn->state < CONN_LEAVING) /* time in our line: not its */
             conn->wait_tick = io->now_tick;
         session_on_deadline(io, conn);
         if (conn->state >= CONN_LEAVING && !(conn->flags & CONN_RELEASED))

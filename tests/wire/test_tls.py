@@ -179,26 +179,102 @@ class CredentialsTest(TlsTest):
         for key in keys:
             self.assertEqual(key.stat().st_mode & 0o777, 0o600, key)
 
-    def test_openssl_s_client_in_its_modes(self):
+
+class SClientTest(TlsTest):
+    """`openssl s_client`, another implementation than ours, in every mode."""
+
+    settings = ("tls.client_auth=optional",)
+    HEAD = http_head() + b"\0\3\xff"  # ... and what the server closes for
+
+    @classmethod
+    def setUpClass(cls):
         if not shutil.which("openssl"):
-            self.skipTest("there is no openssl")
-        head = http_head() + b"\0\3\xff"  # ... and what the server closes for
+            raise unittest.SkipTest("there is no openssl")
+        super().setUpClass()
+
+    def s_client(self, *words, data=HEAD, quiet=True):
+        return subprocess.run(
+            ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}",
+             "-servername", "localhost", "-verify_return_error", "-verify_hostname", "localhost",
+             "-CAfile", self.server.ca / "ca.crt", *(["-quiet"] if quiet else []), *words],
+            input=data, capture_output=True, timeout=HANG_S, check=False,
+        )
+
+    def assert_served(self, done):
+        self.assertIn(b"127.0.0.1", done.stdout, done.stderr)  # the Init names our address
+
+    def test_versions_suites_groups_and_signatures(self):
         for words in (
             ["-tls1_2"],
             ["-tls1_3"],
+            ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256"],
             ["-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+            ["-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"],
+            ["-tls1_2", "-sigalgs", "ECDSA+SHA256"],
+            ["-tls1_2", "-sigalgs", "RSA+SHA256"],
+            ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+            ["-tls1_3", "-ciphersuites", "TLS_AES_256_GCM_SHA384"],
             ["-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256"],
+            ["-tls1_3", "-sigalgs", "ECDSA+SHA256"],
             ["-tls1_3", "-sigalgs", "RSA-PSS+SHA256"],
             ["-tls1_3", "-groups", "P-256"],
+            ["-tls1_3", "-groups", "P-521:P-256"],  # a HelloRetryRequest
         ):
             with self.subTest(words=words):
-                done = subprocess.run(
-                    ["openssl", "s_client", "-connect", f"127.0.0.1:{self.server.port}", "-quiet",
-                     "-verify_return_error", "-verify_hostname", "localhost",
-                     "-CAfile", self.server.ca / "ca.crt", *words],
-                    input=head, capture_output=True, timeout=HANG_S, check=False,
-                )
-                self.assertIn(b"127.0.0.1", done.stdout, done.stderr)  # the Init names our address
+                self.assert_served(self.s_client(*words))
+
+    def test_what_is_refused(self):
+        for words in (
+            ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+            ["-tls1_2", "-cipher", "AES128-SHA"],
+            ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA"],
+            ["-tls1_3", "-groups", "P-521"],
+            ["-tls1_3", "-sigalgs", "ECDSA+SHA512"],
+        ):
+            with self.subTest(words=words):
+                done = self.s_client(*words)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(b"alert", done.stderr)
+
+    def test_with_a_client_certificate_and_without(self):
+        smq_ca("device", "s-client", "--dir", self.server.ca)
+        pem = str(self.server.ca / "device" / "s-client.pem")
+        for version in ("-tls1_2", "-tls1_3"):
+            with self.subTest(version=version):
+                self.assert_served(self.s_client(version, "-cert", pem, "-key", pem))
+                self.assert_served(self.s_client(version))
+
+    def test_resumption(self):
+        for version in ("-tls1_2", "-tls1_3"):
+            with self.subTest(version=version):
+                path = str(self.server.directory / f"session{version}")
+                self.assert_served(self.s_client(version, "-sess_out", path))
+                before = self.server.counter("io.tls_resumed_total")
+                self.assert_served(self.s_client(version, "-sess_in", path))
+                self.assertEqual(self.server.counter("io.tls_resumed_total"), before + 1)
+
+    def test_early_data_is_not_taken(self):
+        """What is sent before the handshake has no protection against a replay."""
+        path, early = (str(self.server.directory / name) for name in ("session-early", "early"))
+        self.assert_served(self.s_client("-tls1_3", "-sess_out", path))
+        with open(early, "wb") as file:
+            file.write(self.HEAD)
+        done = self.s_client("-tls1_3", "-sess_in", path, "-early_data", early)
+        self.assert_served(done)  # by HEAD, which came again when it was due
+
+    def test_an_early_close(self):
+        closed = self.server.counter("closed.PEER")
+        for words in (["-tls1_2"], ["-tls1_3"]):
+            with self.subTest(words=words):
+                done = self.s_client(*words, data=b"", quiet=False)
+                self.assertEqual(done.returncode, 0, done.stderr)
+        self.wait_until(lambda: self.server.counter("closed.PEER") == closed + 2, "both are gone")
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "and leave nothing")
+
+    def test_renegotiation_is_refused(self):
+        before = self.failed("UNEXPECTED")
+        self.s_client("-tls1_2", data=b"R\n", quiet=False)
+        self.wait_until(lambda: self.failed("UNEXPECTED") == before + 1, "it is counted")
 
 
 class EnemiesTest(TlsTest):
@@ -256,6 +332,48 @@ class EnemiesTest(TlsTest):
                     lambda: self.server.counter("closed.HANDSHAKE_TIMEOUT") == before + 1,
                     "it is counted",
                 )
+
+    def test_a_record_that_is_too_large_gets_an_alert(self):
+        """Before its bytes have come."""
+        self.assert_alert(b"\x16\x03\x01\x48\x01" + bytes(100), "RECORD_OVERFLOW")
+        self.assert_alert(b"\x16\x03\x01\xff\xff", "RECORD_OVERFLOW")
+
+    def test_a_record_that_is_too_large_ends_the_connection(self):
+        before = self.failed("RECORD_OVERFLOW")
+        client = self.client().join()
+        client.socket.raw.sendall(b"\x17\x03\x03\x48\x01")
+        with self.assertRaises((ssl.SSLError, AssertionError)):
+            client.socket.recv(1) or self.fail("closed without an alert")
+        self.wait_until(lambda: self.failed("RECORD_OVERFLOW") == before + 1, "it is counted")
+
+    def test_versions_of_yesterday_get_an_alert(self):
+        """A ClientHello that offers TLS 1.1 at most, and one that offers nothing we know."""
+        for version in (b"\x03\x02", b"\x03\x01"):
+            with self.subTest(version=version):
+                body = version + bytes(32) + bytes.fromhex("000002002f0100")
+                hello = b"\x01" + len(body).to_bytes(3, "big") + body
+                self.assert_alert(
+                    b"\x16\x03\x01" + len(hello).to_bytes(2, "big") + hello, "VERSION"
+                )
+
+    def test_who_leaves_in_the_middle_of_a_record_leaves_nothing(self):
+        client = self.client().join()
+        client.close()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        before = self.server.counter("memory.consumers_bytes.TLS sessions")
+        hello = client_hello(self.trusting())
+        for end in (1, 5, 50, len(hello) - 1, len(hello)):
+            with socket.create_connection(self.server.listeners[0], HANG_S) as connection:
+                connection.sendall(hello[:end])
+        client = self.client().join()
+        client.socket.raw.sendall(b"\x17\x03\x03\x01\x00" + bytes(100))
+        client.close()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        self.wait_until(
+            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") == before,
+            "TLS holds what it held",
+        )
+        self.assertEqual(self.server.counter("memory.consumers_bytes.incomplete frames"), 0)
 
     def test_a_changed_record_ends_the_connection(self):
         before = self.failed("BAD_RECORD")
@@ -325,6 +443,9 @@ class StormTest(TlsTest):
         self.assertEqual(self.memory(), before)
         for connection in silent:
             self.assertEqual(connection.recv(1), b"", "closed without a word")
+            connection.sendall(client_hello(self.trusting()))  # too late
+            connection.close()
+        self.wait_for_the_end(before)
 
     def test_those_who_stall_hold_few_handshakes_and_do_not_lock_others_out(self):
         """A place is kept for a second: so in the handshake_ms of 1000, and a tick or two more, there
