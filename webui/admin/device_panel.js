@@ -11,6 +11,7 @@ import {sendForm} from './send_form.js';
 import {Traffic} from './traffic.js';
 
 const TAP_MS = 5 * 60000; /* then the server stops by itself */
+const NAMES_MS = 3000; /* between two looks at the names of topics */
 const BANS = [['60', 'a minute'], ['3600', 'an hour'], ['86400', 'a day'], ['604800', 'a week']];
 
 const FACTS = [
@@ -59,6 +60,8 @@ export class DevicePanel {
     constructor(root, context) {
         Object.assign(this, context);
         this.undo = []; /* what ends with the panel */
+        this.topicNames = new Map(); /* TID → name */
+        this.askedNamesAt = -Infinity;
         this.title = h('h2', {class: 'panel-title'});
         this.info = h('p', {class: 'muted small'});
         this.badges = h('p', {class: 'row'});
@@ -159,15 +162,52 @@ export class DevicePanel {
     onTap(message) {
         if (message.id !== this.id || !this.isTapping)
             return;
+        if (message.missed) {
+            this.traffic.add({t: message.t, note: `${format.plural(message.missed, 'more message',
+                'more messages')}, too many to show`});
+            return;
+        }
         this.traffic.add({t: message.t, dir: message.dir, bytes: message.bytes,
-            topic: message.topic ?? (message.tid === this.row.etid ? '' : `#${message.tid}`),
+            topic: message.topic ?? this.topicName(message.tid),
             subtopic: this.line.subtopicName(message.stid),
-            from: message.dir === 'out' ? `from ${message.ptid}` : '',
+            from: message.dir === 'out' ? this.clientName(message.ptid) : '',
             data: fromBase64(message.data)});
+    }
+
+    /* The tap tells numbers. */
+    topicName(tid) {
+        if (tid === this.row.etid)
+            return '';
+        if (tid === this.line.smq.gettid())
+            return 'this page';
+        if (!this.topicNames.has(tid))
+            this.askNames();
+        return this.topicNames.get(tid) ?? `#${tid}`;
+    }
+
+    clientName(etid) {
+        return etid === 1 ? 'from the server' : etid === this.line.smq.gettid() ?
+            'from this page' : `from ${etid}`;
+    }
+
+    async askNames() {
+        if (performance.now() - this.askedNamesAt < NAMES_MS)
+            return;
+        this.askedNamesAt = performance.now();
+        try {
+            const {topics} = await api.get('topics');
+
+            this.topicNames = new Map(topics
+                .filter((topic) => topic.instance === this.row.instance)
+                .map((topic) => [topic.tid, topic.name]));
+        } catch {
+            /* numbers will do */
+        }
     }
 
     async startTap() {
         this.isTapping = true;
+        await this.askNames();
         this.tapTimer = setTimeout(() => {
             this.tapSwitch.input.checked = false;
             this.isTapping = false;

@@ -80,6 +80,7 @@ export function devicesPage(root, context) {
     let frame;
     let sortedAt = performance.now();
     let movedAt = 0;
+    let isIncomplete = false;
 
     function onChange() {
         frame ??= requestAnimationFrame(draw);
@@ -150,8 +151,11 @@ export function devicesPage(root, context) {
     async function refresh() {
         if (!context.broker.isUp || document.hidden || peers.isLoading)
             return;
-        if (LIVE_KEYS.has(peers.sortKey) && performance.now() - sortedAt > RESORT_MS &&
-            performance.now() - movedAt > STILL_MS) {
+        const isDue = LIVE_KEYS.has(peers.sortKey) && performance.now() - sortedAt > RESORT_MS &&
+            performance.now() - movedAt > STILL_MS;
+
+        if (isIncomplete || isDue) {
+            isIncomplete = false;
             sortedAt = performance.now();
             peers.load();
             return;
@@ -186,7 +190,11 @@ export function devicesPage(root, context) {
             h('button', {class: 'button', type: 'button', title: 'Ask for the whole list again',
                 onclick: () => peers.load()}, icon('refresh'), h('span', {}, 'Refresh'))),
         split);
-    const unsubscribe = context.broker.subscribe('peers', (changes) => peers.apply(changes));
+    const unsubscribe = context.broker.subscribe('peers', (changes) => {
+        peers.apply(changes);
+        if (changes.missed > 0) /* too many came and went to be told of each */
+            isIncomplete = true;
+    });
     const unwatch = context.broker.watch(() => context.broker.isUp && peers.load());
     const timer = setInterval(refresh, REFRESH_MS);
 

@@ -180,14 +180,16 @@ export function certificatesCard() {
     const list = h('ul', {class: 'certificates'});
     const none = h('p', {class: 'muted small'}, 'None: no listener speaks TLS.');
     const reload = h('p', {class: 'small'});
+    const element = card('Certificates', list, none, h('h4', {}, 'Last reload'), reload);
     let shown;
 
     return {
-        element: card('Certificates', list, none, h('h4', {}, 'Last reload'), reload),
-        update({certificates = [], reload: last}) {
+        element,
+        update({certificates, reload: last}) {
             const text = JSON.stringify([certificates, last]);
 
-            if (shown === text)
+            element.hidden = !certificates;
+            if (shown === text || !certificates)
                 return;
             shown = text;
             list.replaceChildren(...certificates.map(certificateRow));

@@ -17,6 +17,8 @@ const KEPT_MAX = 200;
  * @property {string} [from]
  * @property {Uint8Array} data  perhaps only the beginning
  * @property {number} bytes  of all of it
+ *
+ * Or {t, note}: a remark of ours between them.
  */
 
 const DIRECTIONS = {in: ['from it', '↑'], out: ['to it', '↓'], sent: ['sent by you', '→'],
@@ -53,7 +55,7 @@ export class Traffic {
 
     /** @param {Message} message */
     add(message) {
-        this.total++;
+        this.total += message.note ? 0 : 1;
         this.waiting.push(message);
         if (this.waiting.length > KEPT_MAX)
             this.waiting.shift();
@@ -98,6 +100,8 @@ export class Traffic {
     }
 
     row(message) {
+        if (message.note)
+            return h('li', {class: 'message muted small'}, message.note);
         const [meaning, arrow] = DIRECTIONS[message.dir] ?? [];
         const isCut = message.data.length < message.bytes;
 
