@@ -269,7 +269,7 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
         if (conn->flags & CONN_ANSWERED)
             return conn->wait_tick +
                    (conn->out.queued_bytes > 0 ? HTTP_TAKE_TICKS : HTTP_IDLE_TICKS);
-        [[fallthrough]];
+        __attribute__((fallthrough));
     case CONN_GREETED:
     case CONN_JOINING: /* last_input_tick must not help: a byte a second is no handshake */
         return conn->wait_tick + ticks_of(config->limits.handshake_timeout_ms);
