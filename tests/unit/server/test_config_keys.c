@@ -1,5 +1,5 @@
 /*
- * tests/unit/server/test_config_keys.c — mirrors server/config_keys.c.
+ * tests/unit/server/test_config_keys.c — mirrors server/config_keys.c and config_values.c.
  *
  * Goal:   the table is sound, and each row does what it says.
  * Method: for every row try the ends of its range, and one beyond on either side.
