@@ -26,7 +26,7 @@
 
 #define OWN_FDS       3u         /* beside those of the admin socket */
 #define TICK_MS       1000       /* folded log lines, memory given back */
-#define TRIM_AGAIN_NS 2000000000 /* a bite of work for each arena: not all the time */
+#define TRIM_AGAIN_NS 1000000000 /* a bite of work for each arena: not all the time */
 #define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
 
 enum phase { PHASE_RUN, PHASE_DRAIN_IO, PHASE_STOP_LOCALS, PHASE_STOP_SHARDS, PHASE_DONE };
