@@ -63,8 +63,9 @@ enum envelope_kind {
 
 const char *envelope_kind_name(enum envelope_kind kind);
 
-/* What a LIST asks for: of an I/O actor its connections, of a shard a bite of its topics. */
-enum list_kind { LIST_PEERS, LIST_TOPICS };
+/* What a LIST asks for: of an I/O actor all its connections, or those whose handles are in its msg
+ * (up to LIMIT_LIST_NAMES, at once); of a shard a bite of its topics. */
+enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS };
 
 /* An HTTP_REQUEST's message: the peer's address (IPv4 as ::ffff:a.b.c.d), the listener's index
  * (u16, big-endian), then head and body as they came, whole. Its one HTTP_ANSWER says what to do.

@@ -19,7 +19,8 @@
 #define LIMIT_SIGNERS        16u /* one makes 1,700 RSA signatures a second */
 #define LIMIT_ACTORS         (LIMIT_HOSTS + LIMIT_SHARDS + 1u + LIMIT_SIGNERS) /* 1: control */
 #define LIMIT_LIST_ASKERS    17u /* who may ask an I/O actor for its connections: control, the web */
-#define LIMIT_INSTANCES      64u /* broker paths, and one of the web UI; a table each in a shard */
+#define LIMIT_LIST_NAMES     200u /* connections asked for by name: a screen of a table, and some */
+#define LIMIT_INSTANCES      64u  /* broker paths, and one of the web UI; a table each in a shard */
 #define LIMIT_LISTENERS      32u
 #define LIMIT_LISTEN_BACKLOG 4096 /* a reconnect storm; the kernel caps it at somaxconn */
 

@@ -180,8 +180,9 @@ void io_begin_timing(struct io *io, int64_t now_ns);
 /* The run that @deliver, a DELIVER or DIRECT, has brought is queued for its receivers. */
 void io_note_latency(struct io *io, const struct envelope *deliver);
 
-/* Answer a LIST: every connection as JSON rows, a bite each turn (net/peers.c). Who asks while
- * another list is under way waits; each actor asks one at a time. */
+/* Answer a LIST: those connections that it names, at once; or every connection as JSON rows, a bite
+ * each turn (net/peers.c). Who asks while another list is under way waits; each actor asks one at a
+ * time. */
 void io_list_peers(struct io *io, const struct envelope *request);
 void io_list_step(struct io *io);
 

@@ -42,7 +42,7 @@ int http_parse(struct span bytes, struct http_request *request);
 /* Is @etag (with its quotes) in the list of an If-None-Match? */
 MUST_CHECK bool http_etag_matches(struct span list, const char *etag);
 
-/* The value of @name in a query, not decoded; empty when it is not there. */
+/* The value of @name in a query, not decoded; its data is NULL when it is not there. */
 struct span http_query_value(struct span query, const char *name);
 
 /* 127.0.0.0/8 or ::1. @ip: IPv4 as ::ffff:a.b.c.d. */

@@ -437,7 +437,7 @@ void web_destroy(struct web *web)
 
     logins_stop(&web->logins);
     accounts_close(&web->accounts);
-    body_drop(&web->list_body);
+    web_list_deinit(web);
     pages_deinit(&web->pages);
     if (web->root_fd >= 0)
         close(web->root_fd);

@@ -29,6 +29,37 @@ struct call {
     void (*run)(struct web *web, const struct asker *asker, struct span argument);
 };
 
+/* "IO.SLOT.GENERATION", as a peer's row says; false: no such name can be. */
+static bool read_handle(const struct web *web, struct span text, struct conn_handle *handle)
+{
+    uint64_t parts[3];
+    size_t at = 0;
+
+    for (int i = 0; i < 3; i++) {
+        size_t digits = 0;
+
+        parts[i] = 0;
+        for (; at < text.bytes_count && text.data[at] >= '0' && text.data[at] <= '9'; at++) {
+            parts[i] = parts[i] * 10 + (uint64_t)(text.data[at] - '0');
+            if (++digits > 9)
+                return false;
+        }
+        bool is_last = i == 2;
+
+        if (digits == 0 || (is_last ? at != text.bytes_count : at == text.bytes_count))
+            return false;
+        if (!is_last && text.data[at++] != '.')
+            return false;
+    }
+    if (parts[0] >= web->port->mesh->io_count || parts[1] >= LIMIT_CONNS_PER_IO ||
+        parts[2] > UINT16_MAX)
+        return false;
+    *handle = (struct conn_handle){.host_index = (uint16_t)parts[0],
+                                   .slot_index = (uint32_t)parts[1],
+                                   .generation = (uint16_t)parts[2]};
+    return true;
+}
+
 /* -- reading -- */
 
 static void get_session(struct web *web, const struct asker *asker, struct span argument)
@@ -64,50 +95,48 @@ static void get_config(struct web *web, const struct asker *asker, struct span a
     web_reply_body(web, asker, "application/json", &body);
 }
 
+/* Handles out of "0.1.2,0.3.4"; a message. NULL: not such a list, too long, or no memory. */
+static struct msg *read_names(const struct web *web, struct span ids)
+{
+    struct conn_handle handles[LIMIT_LIST_NAMES];
+    size_t count = 0;
+
+    while (ids.bytes_count > 0) {
+        const uint8_t *comma = memchr(ids.data, ',', ids.bytes_count);
+        size_t length = comma ? (size_t)(comma - ids.data) : ids.bytes_count;
+
+        if (count == LIMIT_LIST_NAMES ||
+            !read_handle(web, span_of(ids.data, length), &handles[count++]))
+            return NULL;
+        ids = span_skip(ids, comma ? length + 1 : length);
+    }
+    return msg_copy(web->mem, span_of(handles, count * sizeof(*handles)));
+}
+
 static void get_peers(struct web *web, const struct asker *asker, struct span argument)
 {
+    struct span ids = http_query_value(asker->request.query, "ids");
+    struct msg *names;
+
     (void)argument;
-    web_list(web, asker, LIST_PEERS);
+    if (!ids.data) {
+        web_list(web, asker, LIST_PEERS, NULL);
+        return;
+    }
+    names = read_names(web, ids);
+    if (names)
+        web_list(web, asker, LIST_PEERS_OF, names);
+    else
+        web_reply_error(web, asker, 400, "ids is not a list of up to 200 ids");
 }
 
 static void get_topics(struct web *web, const struct asker *asker, struct span argument)
 {
     (void)argument;
-    web_list(web, asker, LIST_TOPICS);
+    web_list(web, asker, LIST_TOPICS, NULL);
 }
 
 /* -- doing -- */
-
-/* "IO.SLOT.GENERATION", as a peer's row says; false: no such name can be. */
-static bool read_handle(const struct web *web, struct span text, struct conn_handle *handle)
-{
-    uint64_t parts[3];
-    size_t at = 0;
-
-    for (int i = 0; i < 3; i++) {
-        size_t digits = 0;
-
-        parts[i] = 0;
-        for (; at < text.bytes_count && text.data[at] >= '0' && text.data[at] <= '9'; at++) {
-            parts[i] = parts[i] * 10 + (uint64_t)(text.data[at] - '0');
-            if (++digits > 9)
-                return false;
-        }
-        bool is_last = i == 2;
-
-        if (digits == 0 || (is_last ? at != text.bytes_count : at == text.bytes_count))
-            return false;
-        if (!is_last && text.data[at++] != '.')
-            return false;
-    }
-    if (parts[0] >= web->port->mesh->io_count || parts[1] >= LIMIT_CONNS_PER_IO ||
-        parts[2] > UINT16_MAX)
-        return false;
-    *handle = (struct conn_handle){.host_index = (uint16_t)parts[0],
-                                   .slot_index = (uint32_t)parts[1],
-                                   .generation = (uint16_t)parts[2]};
-    return true;
-}
 
 /* A line for everything that was done, by whom, from where. */
 static void audit(struct web *web, const struct asker *asker, const char *action,

@@ -26,6 +26,7 @@
 struct web_list {
     struct asker asker;
     enum list_kind kind;
+    struct msg *names; /* of LIST_PEERS_OF: handles; a reference */
 };
 
 struct web {
@@ -95,6 +96,9 @@ void web_ip_text(const uint8_t ip[16], char text[WEB_IP_BYTES]);
 
 /* -- web_list.c -- */
 
-void web_list(struct web *web, const struct asker *asker, enum list_kind kind);
+/* @names: of LIST_PEERS_OF, else NULL; taken. */
+void web_list(struct web *web, const struct asker *asker, enum list_kind kind, struct msg *names);
+/* At the end: forget those that wait. */
+void web_list_deinit(struct web *web);
 /* ROWS or ROWS_END. */
 void web_list_envelope(struct web *web, const struct envelope *envelope);

@@ -211,6 +211,25 @@ Test(peers, are_listed_one_list_after_the_other)
     little_stop(&broker);
 }
 
+Test(peers, are_told_at_once_when_they_are_named)
+{
+    struct conn_handle handles[LITTLE_SLOTS];
+    struct msg *names;
+
+    for (uint32_t slot = 0; slot < LITTLE_SLOTS; slot++) {
+        dial(slot);
+        handles[slot] = conn_handle_of(&broker.ios[0], conn_of(slot));
+    }
+    handles[1].generation++; /* somebody who was there before */
+    names = msg_copy(&broker.control_mem, span_of(handles, sizeof(handles)));
+    little_tell(&broker, 0,
+                (struct envelope){.kind = ENVELOPE_LIST, .id = LIST_PEERS_OF, .msg = names});
+    little_settle(&broker);
+    cr_assert_eq(broker.rows_end_count, 1);
+    cr_assert_eq(broker.rows_told_count, LITTLE_SLOTS - 1);
+    finish();
+}
+
 Test(peers, are_left_out_when_there_is_no_memory_for_a_row)
 {
     (void)join(0, "uid--0");

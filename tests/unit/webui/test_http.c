@@ -128,7 +128,9 @@ Test(http, decodes_the_path_and_leaves_the_query)
     cr_assert_str_eq(request.path, "/a b/\xc3\xa9");
     assert_span(request.query, "x=%20&ids=1.2.3");
     assert_span(http_query_value(request.query, "ids"), "1.2.3");
-    cr_assert_eq(http_query_value(request.query, "id").bytes_count, 0);
+    cr_assert_null(http_query_value(request.query, "id").data);
+    assert_span(http_query_value(span_of("a=&b=", 5), "b"), "");
+    cr_assert_not_null(http_query_value(span_of("a=&b=", 5), "b").data);
     cr_assert_eq(get("/?"), 0);
     cr_assert_eq(request.query.bytes_count, 0);
 }

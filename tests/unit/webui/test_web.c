@@ -423,6 +423,46 @@ static void a_list_is_gathered_from_all(void)
     stop();
 }
 
+/* The handles that actor @from is asked for. */
+static uint32_t names_asked_of(uint32_t from)
+{
+    struct envelope list;
+
+    if (!port_pop(&mesh.ports[from], WEB, &list))
+        return 0;
+    CHECK_EQUAL(list.kind, ENVELOPE_LIST);
+    CHECK_EQUAL(list.id, LIST_PEERS_OF);
+    uint32_t count = (uint32_t)(list.msg->bytes_count / sizeof(struct conn_handle));
+
+    msg_unref(&mems[from], list.msg);
+    return count;
+}
+
+static void a_list_of_some_asks_only_whom_it_must(void)
+{
+    char cookie[128];
+
+    start();
+    log_in(cookie);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids="), 200);
+    CHECK(strstr(text, "{\"peers\":[]}") != NULL);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=1.2.3,1.4.5,"), -1);
+    CHECK_EQUAL(names_asked_of(1), 2);
+    CHECK_EQUAL(names_asked_of(0), 0);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=1.2.3"), -1); /* waits */
+    CHECK_EQUAL(names_asked_of(1), 0);
+    port_push(&mesh.ports[1], WEB, (struct envelope){.kind = ENVELOPE_ROWS_END});
+    turn();
+    CHECK(take());
+    CHECK_EQUAL(code(), 200);
+    CHECK_EQUAL(names_asked_of(1), 1);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=7.2.3"), 400);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=1.2.3,,"), 400);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=1.2.3;1.2.4"), 400);
+    CHECK_EQUAL(ask_with(cookie, "/api/peers?ids=0.5.1,1.5.1"), -1); /* waits at the end */
+    stop();
+}
+
 static void lists_wait_for_one_another_up_to_a_bound(void)
 {
     char cookie[128];
@@ -514,6 +554,7 @@ int main(int argc, char **argv)
         CHECK_TEST(more_log_ins_at_once_than_there_is_room_are_put_off),
         CHECK_TEST(the_end_does_not_wait_for_passwords),
         CHECK_TEST(a_list_is_gathered_from_all),
+        CHECK_TEST(a_list_of_some_asks_only_whom_it_must),
         CHECK_TEST(lists_wait_for_one_another_up_to_a_bound),
         CHECK_TEST(a_list_without_memory_is_503_and_the_next_is_whole),
         CHECK_TEST(the_end_does_not_wait_for_a_list),
