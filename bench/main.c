@@ -101,7 +101,7 @@ int main(int argc, char **argv)
     int code = options_parse(&options, argc, argv);
     if (code >= 0)
         return code;
-    target.protocol = wire_find(options.protocol);
+    target.protocol = options.is_ws ? &wire_smq_ws : wire_find(options.protocol);
     if (options.pids != NULL && !process_list_parse(&processes, options.pids)) {
         fprintf(stderr, "smqbench: --pid wants process ids, separated by commas, not \"%s\"\n",
                 options.pids);

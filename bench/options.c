@@ -53,6 +53,7 @@ static const struct option_row {
     ROW("connect", OPTION_TEXT, connect, 0, 0, IN_ALL, "HOST:PORT",
         "the broker [127.0.0.1 and the protocol's usual port]"),
     ROW("path", OPTION_TEXT, path, 0, 0, IN_ALL, "PATH", "SMQ: the broker's URL path [/smq.lsp]"),
+    ROW("ws", OPTION_FLAG, is_ws, 0, 0, IN_ALL, "", "SMQ: over WebSocket, as browsers speak it"),
     ROW("pid", OPTION_TEXT, pids, 0, 0, IN_ALL, "PID[,PID]",
         "the broker's process: report its CPU time and memory"),
     ROW("tls", OPTION_FLAG, is_tls, 0, 0, IN_ALL, "", "speak TLS, and verify the broker"),
@@ -238,6 +239,10 @@ static int options_check(const struct options *options)
     if (wire_find(options->protocol) == NULL) {
         fprintf(stderr, "smqbench: --protocol is smq, redis, nats or mqtt, not \"%s\"\n",
                 options->protocol);
+        return EXIT_USAGE;
+    }
+    if (options->is_ws && wire_find(options->protocol) != &wire_smq) {
+        fprintf(stderr, "smqbench: --ws goes with the protocol smq\n");
         return EXIT_USAGE;
     }
     if (!options->is_tls &&

@@ -29,6 +29,7 @@ struct options {
     const char *protocol; /* name for wire_find */
     const char *connect;  /* HOST:PORT, or NULL: loopback and the protocol's usual port */
     const char *path;     /* SMQ: the broker's URL path */
+    bool is_ws;           /* SMQ: over WebSocket */
     const char *pids;     /* comma-separated, or NULL */
 
     /* -- TLS; NULL: not said. See bench/tls.h -- */

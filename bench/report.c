@@ -145,6 +145,7 @@ static void json_print(const struct options *options, const struct result *resul
     must(root != NULL);
     json_object_set_new(root, "case", json_string(bench_case_name(options->bench_case)));
     json_object_set_new(root, "protocol", json_string(options->protocol));
+    json_object_set_new(root, "ws", json_boolean(options->is_ws));
     json_object_set_new(root, "ok", json_boolean(result_is_good(result)));
     json_object_set_new(root, "config", config_json(options));
     set_number(root, "setup_s", result->setup_seconds);
@@ -243,13 +244,15 @@ static void text_print(const struct options *options, const struct result *resul
 {
     const char *case_name = bench_case_name(options->bench_case);
     const char *unit = unit_of(options->bench_case);
+    const char *carrier = options->is_ws ? " over WebSocket" : "";
 
     if (options->bench_case == CASE_CHURN)
-        printf("%s over %s: %u connections at a time, measured %.2f s\n", case_name,
-               options->protocol, result->conn_count, result->seconds);
+        printf("%s over %s%s: %u connections at a time, measured %.2f s\n", case_name,
+               options->protocol, carrier, result->conn_count, result->seconds);
     else
-        printf("%s over %s: %u connections, ready in %.2f s, measured %.2f s\n", case_name,
-               options->protocol, result->conn_count, result->setup_seconds, result->seconds);
+        printf("%s over %s%s: %u connections, ready in %.2f s, measured %.2f s\n", case_name,
+               options->protocol, carrier, result->conn_count, result->setup_seconds,
+               result->seconds);
     printf("  rate        %.0f %s/s (%" PRIu64 " in all)\n",
            per((double)result->delivered_count, result->seconds), unit, result->delivered_count);
     printf("  latency µs  p50 %.1f  p90 %.1f  p99 %.1f  p99.9 %.1f  max %.1f\n",

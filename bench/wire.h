@@ -36,6 +36,7 @@ struct wire {
     uint32_t ack_count;       /* NATS: subscriptions whose PONG has not come */
     uint32_t subscription_id; /* NATS: the last one given */
     uint8_t stage;            /* the protocol's own */
+    bool is_ws;               /* SMQ: its packets travel as WebSocket messages */
 };
 
 enum wire_event_kind {
@@ -92,11 +93,13 @@ struct wire_protocol {
 };
 
 extern const struct wire_protocol wire_smq;
+extern const struct wire_protocol wire_smq_ws; /* over WebSocket */
 extern const struct wire_protocol wire_redis;
 extern const struct wire_protocol wire_nats;
 extern const struct wire_protocol wire_mqtt;
 
-/* The protocol called @name, or NULL. */
+/* The protocol called @name, or NULL. SMQ over WebSocket is SMQ with an option, not one of these.
+ */
 const struct wire_protocol *wire_find(const char *name);
 
 /* Name the topic number @topic_index of run @run. */

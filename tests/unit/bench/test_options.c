@@ -97,6 +97,11 @@ Test(options, refuse_a_protocol_they_do_not_know, .init = cr_redirect_stderr)
     refused("smq, redis, nats or mqtt", "pair", "--protocol", "amqp", NULL, NULL);
 }
 
+Test(options, refuse_websocket_with_another_protocol, .init = cr_redirect_stderr)
+{
+    refused("--ws goes with the protocol smq", "pair", "--ws", "--protocol", "nats", NULL);
+}
+
 Test(options, refuse_to_stop_every_subscriber, .init = cr_redirect_stderr)
 {
     refused("at least one", "slow", "--stopped", "10", NULL, NULL);

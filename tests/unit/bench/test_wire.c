@@ -1,5 +1,5 @@
 /*
- * tests/unit/bench/test_wire.c — mirrors bench/wire.h and the four protocols behind it.
+ * tests/unit/bench/test_wire.c — mirrors bench/wire.h and the protocols behind it.
  * Goal: each parser answers the same however the bytes are cut, and says why it gives up.
  * Method: one script of server bytes for each protocol, with the events it must make; fed whole,
  * then cut in two at every place. Then what a broken or unwilling server might send.
@@ -12,6 +12,11 @@
 
 #define BYTES(text) text, sizeof(text) - 1
 #define PAYLOAD     "0123456789abcdef"
+
+/* A server that accepts the key of RFC 6455 §1.3. */
+#define UPGRADED                                                                                   \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"            \
+    "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 
 /* What a server says in a good session, and the events a client must make of it. */
 static const struct script {
@@ -30,6 +35,16 @@ static const struct script {
            "\0\x0b\x10\0\0\x01\x07\0\0\0\x01"
            "\0\x03\x0d"),
      {WIRE_READY, WIRE_SUBSCRIBED, WIRE_MESSAGE, WIRE_PONG, WIRE_NEED_MORE}},
+    {&wire_smq_ws,
+     BYTES(UPGRADED "\x82\x0f\x01\x01\x12\x34\x56\x78"
+                    "127.0.0.1"
+                    "\x82\x06\x03\0\0\0\0\x2a"
+                    "\x82\x0a\x05\0\0\0\x01\x07"
+                    "b1.5"
+                    "\x89\x02hi"
+                    "\x82\x1d\x08\0\0\x01\x07\0\0\0\x2a\0\0\0\0" PAYLOAD
+                    "\x82\x7e\x00\x1d\x08\0\0\x01\x07\0\0\0\x2a\0\0\0\0" PAYLOAD "\x82\x01\x0d"),
+     {WIRE_READY, WIRE_SUBSCRIBED, WIRE_MESSAGE, WIRE_MESSAGE, WIRE_PONG, WIRE_NEED_MORE}},
     {&wire_redis,
      BYTES("%3\r\n$6\r\nserver\r\n$5\r\nredis\r\n$2\r\nid\r\n:9\r\n$7\r\nmodules\r\n*0\r\n"
            ">3\r\n$9\r\nsubscribe\r\n$4\r\nb1.5\r\n:1\r\n"
@@ -131,6 +146,13 @@ static const struct {
      BYTES("\0\x0c\x0b"
            "reconnect"),
      "Disconnect: reconnect"},
+    {&wire_smq_ws, BYTES("\x82\x01\x01"), "malformed"},
+    {&wire_smq_ws, BYTES("\x82\x81"), "length of 81"},
+    {&wire_smq_ws, BYTES("\x82\x7f"), "length of 7f"},
+    {&wire_smq_ws, BYTES("\x02\x01\x0d"), "begins with 02"},
+    {&wire_smq_ws, BYTES("\x82\0"), "begins with 82"},
+    {&wire_smq_ws, BYTES("\x88\x02\x03\xe9"), "Close 1001"},
+    {&wire_smq_ws, BYTES("\x88\0"), "Close 1005"},
     {&wire_redis, BYTES("-NOAUTH Authentication required.\r\n"), "NOAUTH"},
     {&wire_redis, BYTES("*300\r\n"), "elements"},
     {&wire_nats, BYTES("-ERR 'Slow Consumer'\r\n"), "Slow Consumer"},
@@ -157,6 +179,43 @@ Test(wire, says_why_a_server_will_not_do)
                            refusals[i].protocol->name, event.reason, refusals[i].reason);
         buffer_deinit(&out);
     }
+}
+
+Test(wire_smq_ws, asks_for_an_upgrade_and_judges_the_answer)
+{
+    static const struct {
+        const char *answer;
+        const char *reason;
+    } cases[] = {
+        {"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", "403 Forbidden"},
+        {"HTTP/1.1 101 Yes\r\nSec-WebSocket-Accept: another\r\n\r\n", "our key"},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct wire wire = {0};
+        struct buffer out = {0};
+        struct wire_event event = {0};
+
+        wire_smq_ws.greet(&wire, &out, "/smq.lsp");
+        cr_assert_not_null(memmem(out.data, out.bytes_count, "GET /smq.lsp HTTP/1.1\r\n", 23));
+        wire_smq_ws.next(&wire, span_of(cases[i].answer, strlen(cases[i].answer)), &out, &event);
+        cr_assert_eq(event.kind, WIRE_REFUSED);
+        cr_assert_not_null(strstr(event.reason, cases[i].reason), "%s", event.reason);
+        buffer_deinit(&out);
+    }
+}
+
+Test(wire_smq_ws, answers_a_ping_with_the_same_bytes_masked)
+{
+    struct wire wire = {0};
+    struct buffer out = {0};
+    struct wire_event event = {0};
+
+    wire_smq_ws.next(&wire, span_of("\x89\x02hi", 4), &out, &event);
+    cr_assert_eq(event.kind, WIRE_NOTHING);
+    cr_assert_eq(out.bytes_count, 8);
+    cr_assert_eq(memcmp(out.data, "\x8a\x82\0\0\0\0hi", 8), 0);
+    buffer_deinit(&out);
 }
 
 Test(wire_smq, answers_init_with_a_connect_that_names_the_client)
@@ -204,6 +263,13 @@ Test(wire, writes_publishes_as_the_protocols_want_them)
     count = wire_smq.publish_head(&wire, &topic, 0x107, 64, head);
     cr_assert_eq(count, 15);
     cr_assert_eq(memcmp(head, "\0\x4f\x08\0\0\x01\x07\0\0\0\x2a\0\0\0\0", 15), 0);
+    wire.is_ws = true;
+    count = wire_smq_ws.publish_head(&wire, &topic, 0x107, 64, head);
+    cr_assert_eq(count, 19);
+    cr_assert_eq(memcmp(head, "\x82\xcd\0\0\0\0\x08\0\0\x01\x07\0\0\0\x2a\0\0\0\0", 19), 0);
+    count = wire_smq_ws.publish_head(&wire, &topic, 0x107, 113, head);
+    cr_assert_eq(count, 21);
+    cr_assert_eq(memcmp(head, "\x82\xfe\0\x7e\0\0\0\0\x08", 9), 0);
     count = wire_redis.publish_head(&wire, &topic, 0, 64, head);
     cr_assert_eq(count, 32);
     cr_assert_eq(memcmp(head, "*3\r\n$7\r\nPUBLISH\r\n$4\r\nb1.5\r\n$64\r\n", 32), 0);
