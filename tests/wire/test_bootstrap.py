@@ -142,7 +142,7 @@ class BootstrapTest(WireTest):
 
     def test_an_unknown_path_is_404(self):
         for path in (
-            "/",
+            "/none",
             "/smq.ls",
             "/smq.lspx",
             "/SMQ.LSP",
