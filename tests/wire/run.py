@@ -210,6 +210,10 @@ def make_credentials(folder):
     ]
 
 
+# They speak HTTP or TLS by themselves, not SMQ.
+NOT_OVER_WS = {"test_http", "test_tls", "test_tls_policy"}
+
+
 def variants(arguments, credentials):
     """(name, settings) of each way to run the whole."""
     for shape, settings in shapes_of(arguments.shapes):
@@ -260,7 +264,10 @@ def main():
         return run_child(arguments.child, arguments.k)
 
     names = [f"test_{name.removeprefix('test_').removesuffix('.py')}" for name in arguments.files]
-    names = names or sorted(path.stem for path in HERE.glob("test_*.py"))
+    if not names:
+        names = sorted(path.stem for path in HERE.glob("test_*.py"))
+        if arguments.ws:
+            names = [name for name in names if name not in NOT_OVER_WS]
     missing = [name for name in names if not (HERE / f"{name}.py").exists()]
     if missing:
         raise SystemExit(f"run.py: no such test file: {', '.join(missing)}")

@@ -121,6 +121,7 @@ class StatsTest(WireTest):
         client = self.connect()
         self.assert_grows_by("router.takeovers_total", 1, lambda: self.connect(client.uid))
 
+    @raw_only("the web actor keeps a connection whose upgrade it refuses")
     def test_each_reason_to_close_is_counted(self):
         def closes(*data, reads=True):
             client = self.connect()
