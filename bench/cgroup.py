@@ -10,7 +10,6 @@ import os
 import threading
 import time
 
-V2_ROOT = "/sys/fs/cgroup"
 NO_LIMIT = 1 << 40
 REMOVE_SECONDS = 10.0
 
@@ -19,12 +18,12 @@ class Unavailable(Exception):
     """No memory cgroup can be made here; the text says why."""
 
 
-def mounted(kind, option):
+def mounted(kind, option, mountinfo="/proc/self/mountinfo"):
     """Where a file system of this kind, with this option, is mounted; or None."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as lines:
+    with open(mountinfo, encoding="utf-8") as lines:
         for line in lines:
-            before, after = line.split(" - ", 1)
-            file_system, _, options = after.split()[:3]
+            before, after = line.rstrip("\n").split(" - ", 1)
+            file_system, _, options = after.split(" ", 2)
             if file_system == kind and (option is None or option in options.split(",")):
                 return before.split()[4]
     return None
@@ -197,9 +196,9 @@ class Watch:
         return sum(row[1] for row in rows) / len(rows), sum(row[2] for row in rows) / len(rows)
 
     def peak(self, last=float("inf")):
-        """The largest sum of RSS and kernel bytes until a moment, and its two parts."""
-        rows = [(rss + kernel, rss, kernel) for at, rss, kernel in self.samples if at <= last]
-        return max(rows, default=(0, 0, 0))
+        """RSS and kernel bytes when their sum was largest, until a moment."""
+        rows = [(rss, kernel) for at, rss, kernel in self.samples if at <= last]
+        return max(rows, key=sum, default=(0, 0))
 
 
 def rss_bytes(pid):
