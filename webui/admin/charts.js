@@ -137,7 +137,7 @@ export class Chart {
             includeZero: true,
             xRangePad: 1,
             axes: {
-                x: {ticker: this.Dygraph.dateTicker, drawGrid: false, pixelsPerLabel: 70,
+                x: {ticker: this.Dygraph.dateTicker, drawGrid: false, pixelsPerLabel: 44,
                     axisLabelFormatter: (value) => format.timeShort(value)},
                 y: {axisLabelWidth: 58, pixelsPerLabel: 34, gridLinePattern: [3, 3],
                     axisLabelFormatter: (value) => show(value)},

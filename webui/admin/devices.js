@@ -175,7 +175,7 @@ export function devicesPage(root, context) {
         movedAt = performance.now();
     }, {passive: true});
     const onEscape = (event) => event.key === 'Escape' && panel &&
-        !event.target.closest('dialog') && close();
+        !event.target.closest('dialog, [type=search]') && close();
 
     document.addEventListener('keydown', onEscape);
     root.append(

@@ -21,7 +21,7 @@ const CHARTS = [
     {title: 'Messages', show: perSecond, least: 1,
         names: ['messages_in', 'messages_out'],
         series: [['in', '--chart-1'], ['out', '--chart-2']]},
-    {title: 'Delivery inside the broker', show: format.micros, least: 20,
+    {title: 'Delivery time', show: format.micros, least: 20,
         names: ['p50_us', 'p99_us'],
         series: [['p50', '--chart-1'], ['p99', '--chart-3']]},
     {title: 'Bytes', show: bytesPerSecond, least: 1024, isBinary: true,

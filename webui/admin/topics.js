@@ -146,7 +146,8 @@ export function topicsPage(root, context) {
         rebuild();
     }
 
-    const onEscape = (event) => event.key === 'Escape' && panel && close();
+    const onEscape = (event) => event.key === 'Escape' && panel &&
+        !event.target.closest('[type=search]') && close();
 
     document.addEventListener('keydown', onEscape);
     root.append(
