@@ -1,0 +1,81 @@
+/*
+ * tests/web/ui/server.mjs — a real smqd with simulated LED devices, for the browser.
+ *
+ * It listens without TLS and with it (a CA of its own); its user is the one that the first start
+ * makes. The programs are $SMQD and $SMQ, else those in build/.
+ */
+import {spawn} from 'node:child_process';
+import {existsSync, mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+const TOP = fileURLToPath(new URL('../../../', import.meta.url));
+const SMQD = process.env.SMQD ?? join(TOP, 'build/smqd');
+const SMQ = process.env.SMQ ?? join(TOP, 'build/smq');
+
+export const skipServer = !existsSync(SMQD) && `${SMQD} is not there`;
+
+export class Server {
+    constructor(settings = []) {
+        this.data = mkdtempSync(join(tmpdir(), 'smqd-ui-'));
+        this.settings = settings;
+        this.addresses = ['tcp://127.0.0.1:0', 'tls://127.0.0.1:0'];
+        this.demos = [];
+    }
+
+    /** Also again, after stop(): at the same addresses. */
+    async start() {
+        const words = [...this.addresses.flatMap((address) => ['--listen', address]),
+            ...['log.level=warning', `data_dir=${this.data}`, ...this.settings]
+                .flatMap((setting) => ['--set', setting])];
+
+        this.process = spawn(SMQD, words, {stdio: ['ignore', 'pipe', 'pipe']});
+        this.ended = new Promise((resolve) => this.process.on('exit', resolve));
+        const text = await this.untilReady();
+
+        this.addresses = [/tcp:\/\/[\d.:]+/.exec(text)[0], /tls:\/\/[\d.:]+/.exec(text)[0]];
+        this.password ??= /with the password (\S+)/.exec(text)[1];
+        this.http = `${this.addresses[0].replace('tcp:', 'http:')}/`;
+        this.https = `${this.addresses[1].replace('tls:', 'https:')}/`;
+    }
+
+    /* The password is printed behind the addresses. */
+    untilReady() {
+        let text = '';
+
+        return new Promise((resolve, reject) => {
+            const onText = (part) => {
+                text += part;
+                if (/ready .*tls:\/\//s.test(text) &&
+                    (this.password || /with the password \S+\n/.test(text)))
+                    resolve(text);
+            };
+
+            this.process.stdout.on('data', onText);
+            this.process.stderr.on('data', onText);
+            this.ended.then((code) => reject(new Error(`smqd ended with ${code}: ${text}`)));
+        });
+    }
+
+    /** Simulated LED devices. @param {'tcp' | 'tls'} over */
+    demo(name, over = 'tcp', count = 1) {
+        const url = `${this.addresses[over === 'tcp' ? 0 : 1]}/smq.lsp`;
+        const demo = spawn(SMQ, ['demo', 'led', '--name', name, '--count', String(count),
+            '--url', url, ...(over === 'tls' ? ['--insecure'] : [])], {stdio: 'ignore'});
+
+        this.demos.push(demo);
+        return demo;
+    }
+
+    async stop() {
+        this.process.kill('SIGTERM');
+        return this.ended;
+    }
+
+    async destroy() {
+        this.demos.forEach((demo) => demo.kill());
+        await this.stop();
+        rmSync(this.data, {recursive: true});
+    }
+}

@@ -1,0 +1,176 @@
+/*
+ * The web UI in a browser, against the real server and devices that `smq demo led` simulates.
+ *
+ * Not among the tests of scripts/test.sh before the server publishes `stats`, `peers` and `tap` and
+ * serves api/history; then it moves one folder up. By hand: node --test tests/web/ui/server.test.mjs
+ */
+import assert from 'node:assert/strict';
+import {after, afterEach, before, describe, it} from 'node:test';
+
+import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './browser.mjs';
+import {Server, skipServer} from './server.mjs';
+
+const DEVICES = 3; /* over each transport */
+
+for (const scheme of ['http', 'https'])
+    describe(`over ${scheme}`, {skip: skip || skipServer, timeout: 120000}, () => {
+        const server = new Server();
+        let browser;
+        let page;
+
+        before(async () => {
+            await server.start();
+            server.demo('Plain', 'tcp', DEVICES);
+            server.demo('Secure', 'tls', DEVICES);
+            browser = await openBrowser();
+            page = await openPage(browser, {...SIZES.desktop, ignoreHTTPSErrors: true});
+        });
+
+        after(async () => {
+            await browser?.close();
+            await server.destroy();
+        });
+
+        afterEach(() => assert.deepEqual(page.problems.splice(0), []));
+
+        const open = async (name) => {
+            await page.goto(`${server[scheme]}#/${name}`);
+            await page.waitForSelector(`.page-${name}`);
+        };
+        const choose = (name, within) =>
+            page.locator(within).getByRole('radio', {name, exact: true}).first().check();
+        const row = (text) => page.locator('.vspace .vrow:not([hidden])', {hasText: text}).first();
+
+        it('lets nobody in with another password', async () => {
+            await page.goto(server[scheme]);
+            await page.fill('[name=user]', 'admin');
+            await page.fill('[name=password]', 'guess');
+            await page.click('.login button');
+            await untilText(page, '.login .problem', /\w/);
+            assert.equal(await page.isVisible('#topbar'), false);
+        });
+
+        it('logs in with the one that the first start printed', async () => {
+            await logIn(page, server[scheme], server.password);
+            await untilText(page, '#status-text', /^Live$/);
+        });
+
+        it('keeps scripts away from the cookie', async () => {
+            assert.equal(await page.evaluate(() => document.cookie), '');
+            const [cookie] = await page.context().cookies();
+
+            assert.equal(cookie.httpOnly, true);
+            assert.equal(cookie.sameSite, 'Strict');
+            assert.equal(cookie.secure, scheme === 'https');
+        });
+
+        it('Overview: figures of this second, by transport', async () => {
+            await open('overview');
+            await untilText(page, '.page-head .muted', /^Up for/);
+            const card = page.locator('.info-card', {hasText: 'Connections by kind'});
+
+            await page.waitForFunction((count) => {
+                const bars = [...document.querySelectorAll('.bars li')].map((each) =>
+                    each.textContent);
+
+                return bars.includes(`TCP${count}`) && bars.includes(`TLS${count}`);
+            }, DEVICES);
+            assert.match(await card.innerText(), /ECC/);
+            await untilText(page, '.threads tbody th', /^io-0$/);
+        });
+
+        it('Overview: the configuration in force', async () => {
+            await page.fill('[data-search]', 'log level');
+            await untilText(page, '.config', /log.*level.*warning.*changed/);
+        });
+
+        it('Devices: all of them, with transport and certificate', async () => {
+            await open('devices');
+            await page.fill('[data-search]', 'smq.lsp tls');
+            await page.waitForFunction((count) => document.querySelectorAll(
+                '.vspace .vrow:not([hidden])').length === count, DEVICES);
+            await untilText(page, '.vspace .col-transport', /^tls · (ecc|rsa)$/);
+            await page.fill('[data-search]', '');
+        });
+
+        it('Devices: live traffic of one, with the names of topics', async () => {
+            await page.fill('[data-search]', 'tcp');
+            await page.locator('.vspace .vrow:not([hidden])').first().click();
+            await page.click('.panel .switch');
+            await untilText(page, '.message.in', /\/m2m\/temp/);
+            await untilText(page, '.message.in .payload', /^0000 {2}[\da-f]{2} [\da-f]{2}/);
+        });
+
+        it('Devices: a message to it arrives', async () => {
+            await choose('Hex', '.panel form');
+            await page.fill('.panel textarea', '01 01');
+            await page.click('.panel form button');
+            await page.waitForFunction(() => [...document.querySelectorAll('.message.out')]
+                .some((each) => /from this page/.test(each.textContent)));
+        });
+
+        it('Devices: one that comes is there, one that goes is gone', async () => {
+            await page.fill('[data-search]', '');
+            const count = async (wanted) => untilText(page, '.page-head .muted',
+                new RegExp(`^${wanted} devices connected$`));
+            const text = await page.locator('.page-head .muted').textContent();
+            const before = Number(/^\d+/.exec(text)[0]);
+            const demo = server.demo('Guest');
+
+            await count(before + 1);
+            demo.kill();
+            await count(before);
+        });
+
+        it('Devices: disconnect', async () => {
+            await page.click('text=Disconnect …');
+            await page.click('dialog .danger');
+            await page.waitForSelector('.panel .banner:not([hidden])');
+            await page.keyboard.press('Escape');
+        });
+
+        it('Topics: names with subscribers, live messages, publishing', async () => {
+            await open('topics');
+            await row('/m2m/led/display').waitFor();
+            await row('/m2m/temp').click();
+            await page.click('.panel .switch');
+            await untilText(page, '.panel .facts', /this page among them/);
+            await page.waitForSelector('.message');
+            await page.fill('.panel textarea', 'from the page');
+            await page.click('.panel form button');
+            await page.waitForFunction(() => [...document.querySelectorAll('.payload')]
+                .some((each) => each.textContent === 'from the page'));
+        });
+
+        it('LED demo: switches a lamp', async () => {
+            await page.goto(`${server[scheme]}led/`);
+            const lamp = page.locator('.device').first().locator('.switch').first();
+            const was = await lamp.isChecked();
+
+            await lamp.click();
+            await page.waitForFunction((before) => {
+                const first = document.querySelector('.device .switch');
+
+                return first.checked !== before && first.getAttribute('aria-busy') !== 'true';
+            }, was);
+        });
+
+        it('goes on by itself when the server was restarted', async () => {
+            await open('overview');
+            await untilText(page, '#status-text', /^Live$/);
+            await server.stop();
+            await untilText(page, '#status-text', /^Connection lost$/);
+            await server.start();
+            await page.waitForSelector('.login'); /* a new server knows nobody */
+            await logIn(page, server[scheme], server.password);
+            await untilText(page, '#status-text', /^Live$/);
+            page.problems = page.problems.filter((text) => !/net::ERR_/.test(text));
+        });
+
+        it('Events: what happened', async () => {
+            await open('events');
+            await logIn(await openPage(browser, {ignoreHTTPSErrors: true}), server[scheme],
+                server.password);
+            await page.waitForSelector('.event');
+        });
+    });
