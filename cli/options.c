@@ -91,6 +91,9 @@ static const struct option_row {
     {KIND_TEXT, "credentials", 'c', "TEXT", FIELD(credentials), CONNECTING,
      "key or user:password, up to 255 bytes (default $SMQ_CREDENTIALS,\n"
      "which keeps it out of the process list)"},
+    {KIND_TEXT, "key-file", 'k', "FILE", FIELD(key_file), CONNECTING,
+     "prove our UID with the shared key in this file, instead of\n"
+     "--credentials (default $SMQ_KEY_FILE)"},
     {KIND_TEXT, "info", 0, "TEXT", FIELD(info), TALKING,
      "who we are, for people reading the peer list (default \"smq\")"},
     {KIND_TEXT, "data-dir", 'd', "DIR", FIELD(data_dir), ADMIN,
@@ -207,6 +210,7 @@ enum exit_code options_parse(struct options *options, enum command_bit bit, int 
     *options = (struct options){
         .url = environment("SMQ_URL", URL_DEFAULT),
         .credentials = environment("SMQ_CREDENTIALS", NULL),
+        .key_file = environment("SMQ_KEY_FILE", NULL),
         .ca_path = environment("SMQ_CA_FILE", NULL),
         .data_dir = environment("SMQD_DATA_DIR", "./data"),
         .info = "smq",

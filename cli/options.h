@@ -28,6 +28,7 @@ struct options {
     /* -- where, and as whom -- */
     const char *url;         /* --url, else $SMQ_URL, else URL_DEFAULT */
     const char *credentials; /* --credentials, else $SMQ_CREDENTIALS, else NULL */
+    const char *key_file;    /* a shared key, instead of credentials; NULL: none */
     const char *uid;         /* NULL: a random one */
     const char *info;
     const char *ca_path;   /* tls://: whom to trust; NULL: the system's list */

@@ -14,6 +14,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include "cli/key.h"
+
 #define SILENCE_MS       60000u /* before we ask whether the broker is still there */
 #define PONG_MS          10000u /* ... and how long it may take to say so */
 #define SLICE_MS         1000u  /* longest wait at once: a signal just before it is seen after it */
@@ -72,7 +74,7 @@ static enum exit_code complain_refused(const struct session *session)
     case SMQ_CONNACK_UNAVAILABLE:
         return complain(EXIT_UNAVAILABLE, "the broker cannot take us now: %s", reason);
     case SMQ_CONNACK_BAD_CREDENTIALS:
-        advice = "check --credentials or $SMQ_CREDENTIALS";
+        advice = "check --credentials, $SMQ_CREDENTIALS or --key-file";
         break;
     case SMQ_CONNACK_CERTIFICATE_REQUIRED:
     case SMQ_CONNACK_CERTIFICATE_REFUSED:
@@ -167,15 +169,24 @@ static enum exit_code handshake(struct session *session, const struct options *o
         .info = options->info,
     };
     uint32_t timeout_ms = (uint32_t)session->answer_timeout_ms;
+    char answer[SMQ_CHALLENGE_CHARS];
     enum smq_status status;
 
     url_host_header(&session->url, host, sizeof host);
     smq_init(&session->smq, session->link.transport, session->buffer, sizeof session->buffer);
     status = smq_open(&session->smq, &broker, timeout_ms);
-    if (status == SMQ_OK) {
+    if (status == SMQ_OK)
         event_text(&session->smq.event, session->own_address, sizeof session->own_address);
-        status = smq_connect(&session->smq, &identity, timeout_ms);
+    if (status == SMQ_OK && options->key_file != NULL) {
+        enum exit_code code = key_answer(options->key_file, session->smq.seed, uid, answer);
+
+        if (code != EXIT_OK)
+            return code;
+        identity.credentials = answer;
+        identity.credentials_bytes_count = sizeof answer;
     }
+    if (status == SMQ_OK)
+        status = smq_connect(&session->smq, &identity, timeout_ms);
     session->heard_ms = clock_ms();
     return session_complain(session, status);
 }

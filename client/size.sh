@@ -14,4 +14,6 @@ trap 'rm -f "$object"' EXIT
 "$cc" -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror -ffreestanding $flags \
     -I"$top" -c "$top/client/smq.c" -o "$object"
 echo "$cc $flags"
+"$cc" -std=c99 -pedantic -Wall -Wextra -Wconversion -Werror -ffreestanding $flags \
+    -I"$top" -c "$top/client/challenge.c" -o /dev/null
 "$size" "$object" | awk 'NR == 2 { printf "code %d bytes, data %d, bss %d\n", $1, $2, $3 }'
