@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* What happens to a message for a receiver whose output queue is full (protocol §4.20). */
 enum slow_consumer {
@@ -27,6 +28,16 @@ struct config_pin {
     uint32_t id;
 };
 
+/* How clients of an instance prove who they are. */
+enum config_auth {
+    CONFIG_AUTH_PASSWORD = 0, /* user:password as credentials */
+    CONFIG_AUTH_KEY,          /* a shared key, shown by an HMAC (auth/challenge.h) */
+    CONFIG_AUTH_CERTIFICATE,  /* of a TLS client */
+    CONFIG_AUTH_WEB,          /* browsers: the web UI's login */
+    CONFIG_AUTH_ANONYMOUS,    /* not at all: whom nothing before it is about comes in */
+    CONFIG_AUTH_COUNT
+};
+
 /* One broker instance: an isolated world of topics and peers behind one URL path. */
 struct config_instance {
     char *path; /* begins with '/' */
@@ -35,7 +46,13 @@ struct config_instance {
     struct config_pin *subtopics;
     uint32_t subtopic_count;
     char *origins;    /* of pages that may open a WebSocket: words, "self" among them; "": any */
-    bool needs_login; /* WebSockets only, and only for who has logged in to the web UI */
+    bool needs_login; /* WebSockets: only for who has logged in to the web UI; auth has "web" */
+    uint8_t auth[CONFIG_AUTH_COUNT]; /* enum config_auth, in the order in which they are asked */
+    uint32_t auth_count;             /* 0: a certificate if there is one, else anonymous */
+    char *users_path;                /* of a password file; NULL: none */
+    char *keys_path;                 /* of a key file */
+    char *acl_path;                  /* of an access list; NULL: everybody may do everything */
+    bool bind_uid; /* a client's UID must be its login's name (core/identity.h says how) */
 };
 
 /* One address to listen at. */
@@ -144,6 +161,30 @@ struct config {
     uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */
     uint32_t drain_timeout_ms;    /* from SIGTERM to exit, at most */
 
+    uint32_t allow_anonymous; /* also on addresses that others can reach */
     enum log_level log_level;
     char *data_dir; /* the stats socket lives here */
 };
+
+/* Is this one of the ways to prove who one is, there? */
+static inline bool config_asks_for(const struct config_instance *instance, enum config_auth auth)
+{
+    for (uint32_t i = 0; i < instance->auth_count; i++)
+        if (instance->auth[i] == auth)
+            return true;
+    return instance->auth_count == 0 &&
+           (auth == CONFIG_AUTH_CERTIFICATE || auth == CONFIG_AUTH_ANONYMOUS);
+}
+
+/* May somebody come in who proves nothing? */
+static inline bool config_lets_in_anybody(const struct config_instance *instance)
+{
+    return config_asks_for(instance, CONFIG_AUTH_ANONYMOUS);
+}
+
+/* Is this the instance that the web UI itself connects to? */
+static inline bool config_is_admin(const struct config *config,
+                                   const struct config_instance *instance)
+{
+    return config->web.enabled && strcmp(instance->path, config->web.admin_path) == 0;
+}

@@ -27,8 +27,8 @@ struct msg;
     X(UNSUBSCRIBE) /* conn gives up topic id, but was once given its number */                     \
     X(RELEASE)     /* conn gives the topic id back (it may still observe it) */                    \
     X(LEAVE)       /* conn gives up all it holds of id */                                          \
-    X(PUBLISH)     /* msg: a run from etid to id; count: its frames */                             \
-    X(OBSERVE)     /* conn; id */                                                                  \
+    X(PUBLISH)     /* msg: a run from etid to id; count: its frames; JUDGE, hash: see below */     \
+    X(OBSERVE)     /* conn; id; JUDGE */                                                           \
     X(UNOBSERVE)   /* conn; id */                                                                  \
     /* -- shard to host -- */                                                                      \
     X(CONNECTED)    /* conn has the ETID id; status: Connack code */                               \
@@ -40,16 +40,18 @@ struct msg;
     X(DELIVER)      /* msg: a run for all local subscribers of topic id */                         \
     X(DIRECT)       /* msg: a run for conn */                                                      \
     X(CHANGE)       /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                  \
+    X(RECHECK)      /* rules have changed; conn subscribes to id: may it? msg: name, or NULL */    \
     /* -- I/O actor and web actor -- */                                                            \
     X(HTTP_REQUEST) /* conn asks for a page; UPGRADE, KEEP, SECURE; msg: see below */              \
-    X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response, NULL for UPGRADE */      \
+    X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response */                        \
     X(END)          /* conn is to be disconnected; msg: the reason */                              \
-    /* -- a signer to an I/O actor -- */                                                           \
-    X(SIGNED) /* the RSA signature that conn waits for is made */                                  \
+    /* -- a helper thread to an I/O actor -- */                                                    \
+    X(SIGNED)       /* the RSA signature that conn waits for is made */                            \
+    X(AUTH_VERDICT) /* the password that conn showed; status: enum passwd_verdict */               \
     /* -- control to and from the others -- */                                                     \
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \
-    X(RELOAD)   /* new TLS credentials are there to be taken */                                    \
+    X(RELOAD)   /* new TLS credentials, accounts or rules are there to be taken */                 \
     X(LIST)     /* id: enum list_kind; count: where to go on; answered by ROWS, then ROWS_END */   \
     X(ROWS)     /* msg: JSON objects, comma-separated */                                           \
     X(ROWS_END) /* count: how many there were; id: where to go on, 0: that was all */
@@ -74,7 +76,8 @@ enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS };
 enum http_answer {
     HTTP_ANSWER_KEEP,    /* send it; another request may follow. Only for a KEEP */
     HTTP_ANSWER_CLOSE,   /* send it, then close */
-    HTTP_ANSWER_UPGRADE, /* the WebSocket may be opened. Only for an UPGRADE */
+    HTTP_ANSWER_UPGRADE, /* the WebSocket may be opened; msg: the user's name. Only for an UPGRADE
+                          */
 };
 
 /* Flags; each is about the kinds that name it above. */
@@ -85,6 +88,8 @@ enum http_answer {
 #define ENVELOPE_SILENT       0x10u /* book-keeping only: the client hears nothing */
 #define ENVELOPE_REPLY        0x20u /* the one answer to an OBSERVE */
 #define ENVELOPE_SERVER       0x40u /* wants ETID 1; goes to the shard that owns it */
+#define ENVELOPE_JUDGE        0x80u /* may it? The name is not known; msg begins with the client's */
+                                    /* identity (core/identity.h), of hash bytes or all of it */
 
 /* Flags of HTTP_REQUEST. */
 #define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */

@@ -80,6 +80,19 @@ static bool is_equal(struct span a, struct span b)
            (a.bytes_count == 0 || memcmp(a.data, b.data, a.bytes_count) == 0);
 }
 
+bool identity_is_bound(const struct identity *identity)
+{
+    struct span uid = identity->uid;
+    size_t name_bytes = identity->name.bytes_count;
+    bool may_have_more = identity->login == LOGIN_USER || identity->login == LOGIN_WEB;
+
+    if (identity->login == LOGIN_ANONYMOUS)
+        return false;
+    if (may_have_more && uid.bytes_count > name_bytes && uid.data[name_bytes] == ':')
+        uid.bytes_count = name_bytes;
+    return is_equal(uid, identity->name);
+}
+
 bool identity_may_take_over(const struct identity *newcomer, const struct identity *holder)
 {
     if (holder->login == LOGIN_ANONYMOUS)

@@ -48,6 +48,10 @@ struct identity identity_read(struct span bytes);
 /* The part without the info, which is all that rights depend on: it can be read by itself. */
 struct span identity_without_info(struct span bytes);
 
+/* Is the UID the login's name, or for users that and a colon with anything after it, so that one
+ * user may have several clients? (No user's name has a colon in it.) */
+bool identity_is_bound(const struct identity *identity);
+
 /**
  * May @newcomer take over from @holder, who has the same UID and is connected (§4.2)?
  *

@@ -13,7 +13,9 @@
 
 #include <string.h>
 
+#include "core/identity.h"
 #include "core/msg.h"
+#include "core/shard_rights.h"
 #include "core/shard_state.h"
 
 const struct stat_desc shard_stat_descs[SHARD_STAT_COUNT] = {
@@ -99,7 +101,7 @@ static struct observable observable_of(struct entity entity)
     return entity.topic ? observable_topic(entity.topic) : observable_client(entity.client);
 }
 
-static void on_observe(struct shard *shard, const struct envelope *envelope)
+static void on_observe(struct shard *shard, struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
     struct envelope reply = {.kind = ENVELOPE_CHANGE,
@@ -107,6 +109,11 @@ static void on_observe(struct shard *shard, const struct envelope *envelope)
                              .id = envelope->id,
                              .count = 0};
 
+    if (envelope->flags & ENVELOPE_JUDGE && !shard_judge_observe(shard, envelope, entity)) {
+        reply.flags |= ENVELOPE_SILENT;
+        answer(shard, envelope, reply);
+        return;
+    }
     if (!entity.topic && !entity.client) { /* unknown: Change 0, nothing kept (§4.13) */
         answer(shard, envelope, reply);
         return;
@@ -192,6 +199,14 @@ static bool may_be_server(struct shard *shard, const struct envelope *envelope)
     return !entity_by_id(shard, envelope->instance_index, SMQ_ID_SERVER).client;
 }
 
+static bool may_take_over(const struct msg *newcomer, const struct client *client)
+{
+    struct identity newer = identity_read(msg_span(newcomer));
+    struct identity older = identity_read(msg_span(client->identity));
+
+    return identity_may_take_over(&newer, &older);
+}
+
 static void on_connect(struct shard *shard, const struct envelope *envelope)
 {
     struct span uid = identity_uid(envelope->msg);
@@ -199,6 +214,11 @@ static void on_connect(struct shard *shard, const struct envelope *envelope)
     struct client *client = client_by_uid(shard, envelope->instance_index, uid, envelope->hash);
 
     if (is_server && (client || !may_be_server(shard, envelope))) {
+        refuse_connect(shard, envelope, SMQ_CONNACK_ACCESS_DENIED);
+        return;
+    }
+    if (client && !may_take_over(envelope->msg, client)) {
+        count(shard, SHARD_STAT_IDENTITY, 1);
         refuse_connect(shard, envelope, SMQ_CONNACK_ACCESS_DENIED);
         return;
     }
@@ -497,12 +517,14 @@ static void publish_to_topic(struct shard *shard, const struct topic *topic,
         push_run(shard, (uint32_t)__builtin_ctzll(mask), &deliver);
 }
 
-static void on_publish(struct shard *shard, const struct envelope *envelope)
+static void on_publish(struct shard *shard, struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
 
     count(shard, SHARD_STAT_RUNS, 1);
     count(shard, SHARD_STAT_MESSAGES, envelope->count);
+    if (envelope->flags & ENVELOPE_JUDGE && !shard_judge_publish(shard, envelope, entity))
+        return;
     if (entity.topic && topic_subscriber_count(entity.topic) > 0) {
         publish_to_topic(shard, entity.topic, envelope);
         return;
@@ -529,7 +551,7 @@ static void on_stop(struct shard *shard, const struct envelope *envelope)
 
 /* The switch is exhaustive on purpose: a new kind does not compile until someone decides what it
  * does here. Each handler owns the envelope's msg reference. */
-static void dispatch(struct shard *shard, const struct envelope *envelope)
+static void dispatch(struct shard *shard, struct envelope *envelope)
 {
     switch ((enum envelope_kind)envelope->kind) {
     case ENVELOPE_CONNECT:
@@ -572,6 +594,9 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
         must(envelope->id == LIST_TOPICS);
         shard_list_topics(shard, envelope);
         return;
+    case ENVELOPE_RELOAD:
+        shard_rights_reload(shard);
+        return;
     case ENVELOPE_CONNECTED:
     case ENVELOPE_KICK:
     case ENVELOPE_SUBSCRIBED:
@@ -581,8 +606,9 @@ static void dispatch(struct shard *shard, const struct envelope *envelope)
     case ENVELOPE_DELIVER:
     case ENVELOPE_DIRECT:
     case ENVELOPE_CHANGE:
+    case ENVELOPE_RECHECK:
     case ENVELOPE_SIGNED:
-    case ENVELOPE_RELOAD:
+    case ENVELOPE_AUTH_VERDICT:
     case ENVELOPE_STOPPED:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:
@@ -613,6 +639,8 @@ uint32_t shard_turn(struct shard *shard)
         count(shard, SHARD_STAT_ENVELOPES, handled_count);
         count(shard, SHARD_STAT_TURNS, 1);
     }
+    if (shard->recheck_instances != 0)
+        handled_count += shard_rights_step(shard);
     return handled_count;
 }
 
@@ -661,6 +689,8 @@ enum status shard_init(struct shard *shard, const struct shard_options *options)
 {
     shard->config = options->config;
     shard->quotas = options->quotas;
+    shard->judge = options->judge;
+    shard->recheck_instances = 0;
     shard->shard_index = options->shard_index;
     shard->port = &options->mesh->ports[mesh_shard_index(options->mesh, options->shard_index)];
     shard->last_grant = 0;

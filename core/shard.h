@@ -42,6 +42,12 @@
       "Subscribes refused: a subscription limit")                                                  \
     X(SUBTOPIC_LIMIT, "refused_subtopic_limit_total", "requests", "Createsubs refused: the limit") \
     X(OBSERVE_LIMIT, "refused_observe_limit_total", "requests", "Observes ignored: the limit")     \
+    X(PUBLISH_DENIED, "dropped_denied_total", "messages",                                          \
+      "Publishes to a number, denied by the access list")                                          \
+    X(OBSERVE_DENIED, "refused_observe_denied_total", "requests",                                  \
+      "Observes denied by the access list")                                                        \
+    X(IDENTITY, "refused_takeover_total", "clients",                                               \
+      "Connects refused: the UID belongs to another login")                                        \
     X(NO_MEMORY, "refused_memory_total", "requests", "requests refused: memory_limit reached")     \
     X(TURNS, "turns_total", "turns", "batches handled")                                            \
     X(SLEEPS, "sleeps_total", "sleeps", "times this actor's thread had nothing to do")
@@ -64,13 +70,33 @@ struct shard_instance {
     struct table subtopic_ids;
 };
 
+/* Who may do what to what has only a number (core/shard_rights.h). */
+enum shard_right {
+    SHARD_PUBLISH, /* to a topic; its name */
+    SHARD_OBSERVE, /* a topic; its name */
+    SHARD_DIRECT,  /* publish to a client; its UID */
+};
+
+/* The rules, by callbacks. Thread: the shard's. */
+struct shard_judge {
+    /* @identity: core/identity.h, the info left out. Says in the log what it denies. */
+    bool (*may)(void *context, uint16_t instance_index, struct span identity,
+                enum shard_right right, struct span name);
+    /* New rules are there to be taken. Returns a bit for each instance where they changed. */
+    uint64_t (*reload)(void *context);
+    void *context; /* this shard's alone */
+};
+
 struct shard {
     const struct config *config;
     struct port *port;
     struct quotas *quotas;
     uint32_t shard_index;
-    uint16_t last_grant; /* 1 … MEMBER_GRANT_MAX, and around */
-    bool stopped;        /* a STOP has come: nothing more will be asked of us */
+    uint16_t last_grant;             /* 1 … MEMBER_GRANT_MAX, and around */
+    const struct shard_judge *judge; /* NULL: nothing is forbidden */
+    uint64_t recheck_instances;      /* bits of those whose topics are being told of new rules */
+    uint32_t recheck_cursor;         /* ... from this one on */
+    bool stopped;                    /* a STOP has come: nothing more will be asked of us */
 
     struct siphash_key name_key; /* the same for all actors: decides who owns a name */
     struct random_ids random;
@@ -92,6 +118,7 @@ struct shard_options {
     struct siphash_key name_key;
     struct siphash_key random_key; /* of this shard alone */
     uint32_t shard_index;
+    const struct shard_judge *judge; /* NULL: nothing is forbidden. Borrowed */
 };
 
 /* @shard->mem must have been set up (it belongs to the mesh too). Thread: main, before the start.

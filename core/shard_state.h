@@ -49,7 +49,7 @@ struct client {
     uint8_t instance_index;
     uint8_t flags; /* ENTITY_OBSERVED */
     struct conn_handle conn;
-    struct msg *identity; /* one reference: u8 n, UID[n], info */
+    struct msg *identity; /* one reference; core/identity.h */
 };
 static_assert(sizeof(struct client) <= 24, "one per connection");
 

@@ -50,7 +50,8 @@ enum conn_state {
     X(IO_ERROR, "the kernel reported an error")                                                    \
     X(TLS, "a TLS handshake or record failed; see tls.failed")                                     \
     X(CERTIFICATE, "its client certificate was revoked or expired")                                \
-    X(ENDED, "disconnected by an administrator")
+    X(ENDED, "disconnected by an administrator")                                                   \
+    X(RIGHTS, "lost its login, or the right to a subscription")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
@@ -97,6 +98,8 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_WS_CLOSED   0x20000u /* our Close is queued: nothing may follow it */
 #define CONN_ANSWERED    0x40000u /* it has had a page: it may be silent for a while, and then go */
 #define CONN_PAGES       0x80000u /* counts in the pages quota, not in handshakes */
+#define CONN_CHECKING    0x100000u  /* JOINING: a worker checks its password */
+#define CONN_RULED       0x200000u  /* its instance has an access list */
 #define CONN_WAITS       0x1000000u /* stands in line to begin a TLS handshake: nothing is read */
 #define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */
 #define CONN_SHAKES      0x4000000u /* the TLS handshake is in progress */
@@ -119,8 +122,8 @@ struct conn_input {
 /* One id a connection holds: see net/holds.h. */
 struct held {
     uint32_t id;
-    uint32_t topic : 29; /* HELD_SUBSCRIBED: index of the subscriber list ... */
-    uint32_t flags : 3;  /* HELD_* */
+    uint32_t topic : 27; /* HELD_SUBSCRIBED: index of the subscriber list ... */
+    uint32_t flags : 5;  /* HELD_* */
     uint32_t position;   /* ... and where in it */
 };
 
@@ -141,9 +144,12 @@ struct conn {
     uint32_t marked_next;      /* slot of the next marked connection */
     uint32_t slot_index;
     uint32_t last_input_tick;
-    uint32_t wait_tick;      /* since when we wait: for Connect, a Pong, or the peer to close */
-    uint32_t received_count; /* messages published */
-    uint32_t sent_count;     /* messages queued to it */
+    uint32_t wait_tick; /* since when we wait: for Connect, a Pong, or the peer to close */
+    union {
+        uint32_t received_count; /* messages published */
+        uint32_t seed;           /* until its Connect: of our Init */
+    };
+    uint32_t sent_count; /* messages queued to it */
     uint32_t dropped_count;
 
     /* -- the rest -- */
@@ -154,7 +160,8 @@ struct conn {
         struct held *held;                 /* else: that many */
         struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
     };
-    struct msg *identity;     /* u8 n, UID[n], info; shared with the shard; NULL before Connect */
+    struct msg *identity; /* core/identity.h; shared with the shard. Before the Connect: NULL, or
+                             without a UID the web login that the upgrade was allowed for */
     struct conn_input *input; /* NULL when nothing is incomplete */
     struct tls_conn *tls;     /* NULL: plain TCP, or TLS before its first bytes */
     struct wheel_link timer;

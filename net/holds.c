@@ -3,8 +3,9 @@
 
 #include <string.h>
 
-#define NO_TOPIC   ((1u << 29) - 1) /* held->topic of who does not subscribe */
+#define NO_TOPIC   ((1u << 27) - 1) /* held->topic of who does not subscribe */
 #define LIST_FIRST 4u
+#define FLAGS_MASK 31u /* struct held has so many bits for them */
 
 static uint32_t topic_hash(uint16_t instance_index, uint32_t id)
 {
@@ -222,7 +223,7 @@ static void leave_list(struct io *io, struct held *held)
         topic->list->count--;
     if (last == 0)
         topic_drop(io, held->topic);
-    held->flags &= ~HELD_SUBSCRIBED & 7u;
+    held->flags &= ~HELD_SUBSCRIBED & FLAGS_MASK;
     held->topic = NO_TOPIC;
 }
 
@@ -235,7 +236,7 @@ bool holds_add(struct io *io, struct conn *conn, uint32_t id, uint32_t flags)
     must(flags == HELD_TOPIC || flags == HELD_OBSERVED);
     if (!held)
         return false;
-    held->flags |= flags & 7u;
+    held->flags |= flags & FLAGS_MASK;
     return true;
 }
 
@@ -253,7 +254,7 @@ void holds_unobserve(struct io *io, struct conn *conn, uint32_t id)
 
     if (!held || !(held->flags & HELD_OBSERVED))
         return;
-    held->flags &= ~HELD_OBSERVED & 7u;
+    held->flags &= ~HELD_OBSERVED & FLAGS_MASK;
     if (held->flags == 0)
         held_remove(io, conn, held);
 }
@@ -263,6 +264,33 @@ bool holds_topic_number(const struct conn *conn, uint32_t id)
     const struct held *held = held_find(conn, id);
 
     return held && held->flags & HELD_TOPIC;
+}
+
+enum hold_right holds_right(const struct conn *conn, uint32_t id)
+{
+    const struct held *held = held_find(conn, id);
+
+    if (!held || !(held->flags & HELD_TOPIC) || !(held->flags & HELD_JUDGED))
+        return HOLD_UNKNOWN;
+    return held->flags & HELD_PUBLISH ? HOLD_MAY : HOLD_MAY_NOT;
+}
+
+void holds_judge(struct conn *conn, uint32_t id, bool may_publish)
+{
+    struct held *held = held_find(conn, id);
+
+    if (!held)
+        return;
+    held->flags &= ~HELD_PUBLISH & FLAGS_MASK;
+    held->flags |= HELD_JUDGED | (may_publish ? HELD_PUBLISH : 0u);
+}
+
+void holds_forget_rights(struct conn *conn)
+{
+    struct held *held = held_of(conn);
+
+    for (uint32_t i = 0; i < conn->held_count; i++)
+        held[i].flags &= ~(HELD_JUDGED | HELD_PUBLISH) & FLAGS_MASK;
 }
 
 bool holds_subscription(const struct conn *conn, uint32_t id)

@@ -51,6 +51,9 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->may_note = false;
     io->secure = NULL;
     io->secure_calls = NULL;
+    io->auth = NULL;
+    io->auth_calls = NULL;
+    io->book = NULL;
     io->chunks = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(*io->chunks) * io->chunk_count);
     return io->chunks ? STATUS_OK : STATUS_NO_MEMORY;
 }

@@ -46,6 +46,12 @@
     X(DROPPED_GONE, "dropped_gone_total", "messages", "the receiver had just closed")              \
     X(SLOW_CONSUMERS, "slow_consumers_total", "events", "connections whose queue filled up")       \
     X(NAME_LIMIT, "refused_name_limit_total", "requests", "names refused: empty or too long")      \
+    X(REFUSED_LOGINS, "refused_logins_total", "connections",                                       \
+      "Connects refused: the login is no good")                                                    \
+    X(REFUSED_BUSY, "refused_busy_total", "connections",                                           \
+      "Connack 2: too many passwords wait to be checked")                                          \
+    X(ACL_DENIED, "refused_denied_total", "requests", "names denied by the access list")           \
+    X(DROPPED_DENIED, "dropped_denied_total", "messages", "Publishes denied by the access list")   \
     X(PENDING_LIMIT, "refused_pending_limit_total", "requests", "refused: too many unanswered")    \
     X(PINGS, "pings_sent_total", "pings", "Pings sent to silent clients")                          \
     X(NO_BUFFERS, "receive_no_buffers_total", "events", "receives that found no free buffer")      \
@@ -100,6 +106,7 @@ struct io_options {
 };
 
 struct io;
+struct io_auth;   /* net/auth.h */
 struct io_secure; /* net/secure.h */
 
 /* What the session asks of a broker that speaks TLS. The session itself links without it. */
@@ -111,6 +118,28 @@ struct io_secure_calls {
                                   const char **reason);
     /* The connection's TLS as JSON members, each after a comma. Returns the length. */
     size_t (*put_row)(const struct conn *conn, char *out, size_t room);
+};
+
+struct auth_book;   /* auth/book.h */
+struct identity;    /* core/identity.h */
+struct smq_connect; /* net/smq_codec.h */
+
+enum io_auth_answer {
+    IO_AUTH_ACCEPTED,
+    IO_AUTH_CHECK,   /* a worker must look at the password */
+    IO_AUTH_REFUSED, /* code and reason say why */
+};
+
+/* What the session asks of a broker whose instances ask who somebody is (net/auth.h). */
+struct io_auth_calls {
+    /* Who is it? Fills in @identity's login and name; the UID is there, and the login of a browser
+     * that came through the web UI. The name is borrowed from @connect or @conn. */
+    enum io_auth_answer (*judge)(struct io *io, struct conn *conn,
+                                 const struct smq_connect *connect, struct identity *identity,
+                                 enum smq_connack *code, const char **reason);
+    /* After IO_AUTH_CHECK: give the worker its job, or refuse. */
+    void (*check)(struct io *io, struct conn *conn, struct span credentials);
+    void (*on_reload)(struct io *io);
 };
 
 #define MARKED_NONE UINT32_MAX
@@ -151,6 +180,9 @@ struct io {
     ws_accept_fn *ws_accept;
     struct io_secure *secure;                   /* NULL: no listener speaks TLS */
     const struct io_secure_calls *secure_calls; /* NULL: the same */
+    struct io_auth *auth;                       /* NULL: everybody is let in */
+    const struct io_auth_calls *auth_calls;     /* NULL: the same */
+    struct auth_book *book;                     /* accounts and rules in force; NULL: none */
 
     alignas(CACHE_LINE) _Atomic uint64_t stats[IO_STAT_COUNT];
     _Atomic uint64_t closed_counts[CLOSE_REASON_COUNT];

@@ -7,41 +7,42 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/identity.h"
 #include "core/json_text.h"
 #include "core/msg.h"
 #include "net/holds.h"
 #include "net/io.h"
 
 #define CONNS_A_TURN     256u
-#define ROW_BYTES_MAX    8192u /* UID, identity and info, each at most six characters a byte ... */
+#define ROW_BYTES_MAX    8192u /* UID, names and info, each at most six characters a byte ... */
 #define INFO_BYTES_SHOWN 256u  /* ... so the info is cut */
 
-static struct span uid_of(const struct conn *conn)
+static struct identity identity_of(const struct conn *conn)
 {
-    return conn->identity ? span_of(conn->identity->bytes + 1, conn->identity->bytes[0])
-                          : span_of(NULL, 0);
-}
+    struct identity identity = {.login = LOGIN_ANONYMOUS};
 
-static struct span info_of(const struct conn *conn)
-{
-    struct span info = conn->identity
-                           ? span_skip(msg_span(conn->identity), 1u + uid_of(conn).bytes_count)
-                           : span_of(NULL, 0);
-
-    info.bytes_count = min_size(info.bytes_count, INFO_BYTES_SHOWN);
-    return info;
+    if (conn->identity)
+        identity = identity_read(msg_span(conn->identity));
+    identity.info.bytes_count = min_size(identity.info.bytes_count, INFO_BYTES_SHOWN);
+    return identity;
 }
 
 /* One row; returns its length. */
 static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW_BYTES_MAX])
 {
     char ip[CONN_IP_TEXT_BYTES];
+    struct identity identity = identity_of(conn);
     size_t used = (size_t)sprintf(out, "{\"uid\":\"");
 
+    uint32_t received_count = conn->state < CONN_JOINING ? 0 : conn->received_count;
+
     conn_ip_text(conn, ip);
-    used += json_put_escaped(out + used, uid_of(conn));
+    used += json_put_escaped(out + used, identity.uid);
     used += (size_t)sprintf(out + used, "\",\"info\":\"");
-    used += json_put_escaped(out + used, info_of(conn));
+    used += json_put_escaped(out + used, identity.info);
+    used +=
+        (size_t)sprintf(out + used, "\",\"login\":\"%s\",\"name\":\"", login_word(identity.login));
+    used += json_put_escaped(out + used, identity.name);
     used += (size_t)sprintf(
         out + used,
         "\",\"etid\":%u,\"address\":\"%s\",\"port\":%u,\"state\":\"%s\",\"instance\":\"%s\","
@@ -49,7 +50,7 @@ static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW
         "\"dropped\":%u,\"queued_bytes\":%u,\"silent_s\":%u",
         conn->etid, ip, conn->peer_port, conn_state_name((enum conn_state)conn->state),
         io->config->instances[conn->instance_index].path, io->io_index,
-        holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED), conn->received_count,
+        holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED), received_count,
         conn->sent_count, conn->dropped_count, conn->out.queued_bytes,
         (io->now_tick - conn->last_input_tick) / (1000u / WHEEL_TICK_MS));
     must(used < ROW_BYTES_MAX);

@@ -6,6 +6,7 @@
  * Never:  blocks except in io_uring_enter.
  */
 #include "net/reactor.h"
+#include "net/auth.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -169,7 +170,7 @@ static bool has_work(const struct reactor *reactor)
     const struct io *io = &reactor->io;
 
     return io->marked_first != MARKED_NONE || io->is_listing || secure_has_work(io) ||
-           port_has_mail(io->port) ||
+           io_auth_has_work(io) || port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -275,6 +276,8 @@ static void run(struct reactor *reactor)
         io_list_step(io);
         io_shed_step(io);
         secure_step(io);
+        if (io_auth_has_work(io))
+            io_auth_judge_step(io);
         attend_to_marked(reactor);
         (void)port_flush(io->port); /* is_backlogged asks again */
         if (!io->stopped)

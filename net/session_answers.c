@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/msg.h"
 #include "net/holds.h"
+#include "net/rights.h"
 #include "net/session_parts.h"
 
 /* Tell the owner of envelope->id something about the connection the envelope names. @flags: which
@@ -43,6 +44,13 @@ static void on_connected(struct io *io, const struct envelope *envelope)
         return;
     }
     must(conn->state == CONN_JOINING);
+    if (envelope->status == SMQ_CONNACK_ACCESS_DENIED) {
+        struct identity identity = identity_read(msg_span(conn->identity));
+
+        session_refuse_login(io, conn, &identity, SMQ_CONNACK_ACCESS_DENIED,
+                             "somebody else has this UID");
+        return;
+    }
     if (envelope->status != SMQ_CONNACK_ACCEPTED) {
         session_refuse(io, conn, (enum smq_connack)envelope->status, "the broker is out of memory");
         return;
@@ -127,6 +135,8 @@ static void on_hold(struct io *io, const struct envelope *envelope)
     bool granted = envelope->status == SMQ_ACK_OK &&
                    (is_new ? take_hold(io, conn, envelope) : still_holds(conn, envelope));
 
+    if (granted && conn->flags & CONN_RULED)
+        holds_judge(conn, envelope->id, rights_would(io, conn, ACL_PUBLISH, name));
     if (granted)
         session_send_ack(io, conn, ack, SMQ_ACK_OK, envelope->id, name);
     else
@@ -250,6 +260,27 @@ static void on_end(struct io *io, const struct envelope *envelope)
     session_end(io, conn, CLOSE_ENDED, reason);
 }
 
+/* The rules have changed: who has lost the right to a subscription goes, and knows why. */
+static void on_recheck(struct io *io, const struct envelope *envelope)
+{
+    if (io->auth_calls)
+        io->auth_calls->on_reload(io); /* the shard's word may be quicker than control's */
+    struct conn *conn = conn_find(io, envelope->conn);
+
+    if (!conn || !(conn->flags & CONN_RULED) || !holds_subscription(conn, envelope->id))
+        return;
+    if (!envelope->msg || !rights_may(io, conn, ACL_SUBSCRIBE, msg_span(envelope->msg)))
+        session_end(io, conn, CLOSE_RIGHTS, "the access list has changed");
+}
+
+static void on_reload(struct io *io)
+{
+    if (io->secure_calls)
+        io->secure_calls->on_reload(io);
+    if (io->auth_calls)
+        io->auth_calls->on_reload(io);
+}
+
 static void on_signed(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
@@ -298,9 +329,14 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_SIGNED:
         on_signed(io, envelope);
         break;
+    case ENVELOPE_AUTH_VERDICT:
+        session_auth_verdict(io, envelope);
+        break;
+    case ENVELOPE_RECHECK:
+        on_recheck(io, envelope);
+        break;
     case ENVELOPE_RELOAD:
-        if (io->secure_calls)
-            io->secure_calls->on_reload(io);
+        on_reload(io);
         break;
     case ENVELOPE_LIST:
         io_list_peers(io, envelope);

@@ -5,10 +5,11 @@
  */
 #include <string.h>
 
-#include "core/log.h"
+#include "core/identity.h"
 #include "core/msg.h"
 #include "core/shard.h"
 #include "net/holds.h"
+#include "net/rights.h"
 #include "net/session_parts.h"
 
 static void push_to_owner(struct io *io, struct conn *conn, struct envelope envelope)
@@ -18,86 +19,6 @@ static void push_to_owner(struct io *io, struct conn *conn, struct envelope enve
     envelope.conn = conn_handle_of(io, conn);
     envelope.instance_index = conn->instance_index;
     port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, envelope.id)), envelope);
-}
-
-/* -- Connect (1) -- */
-
-/* The identity both we and the shard keep: u8 n, UID[n], info. The credentials are not kept. */
-static struct msg *make_identity(struct io *io, const struct smq_connect *connect)
-{
-    size_t info_bytes = min_size(connect->info.bytes_count, LIMIT_INFO_BYTES);
-    struct msg *identity = msg_new(&io->mem, 1 + connect->uid.bytes_count + info_bytes);
-
-    if (!identity)
-        return NULL;
-    identity->bytes[0] = (uint8_t)connect->uid.bytes_count;
-    memcpy(identity->bytes + 1, connect->uid.data, connect->uid.bytes_count);
-    if (info_bytes > 0)
-        memcpy(identity->bytes + 1 + connect->uid.bytes_count, connect->info.data, info_bytes);
-    return identity;
-}
-
-/* From handshake to client: move between the quotas. False: refused and leaving. */
-static bool admit(struct io *io, struct conn *conn)
-{
-    if (mem_is_tight(io->mem.budget)) {
-        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
-        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is out of memory");
-        return false;
-    }
-    if (!quota_take(&io->quotas->connections)) {
-        io_count(io, IO_STAT_REFUSED_CONNECTIONS, 1);
-        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is full");
-        return false;
-    }
-    quota_give(&io->quotas->handshakes);
-    conn->flags |= CONN_ADMITTED;
-    io_count(io, IO_STAT_LIVE, 1);
-    return true;
-}
-
-static void on_connect(struct io *io, struct conn *conn, const struct smq_frame *frame)
-{
-    struct mesh *mesh = io->port->mesh;
-    struct smq_connect connect;
-    const char *error = smq_connect_parse(frame->body, &connect);
-
-    if (error) {
-        session_refuse(io, conn, SMQ_CONNACK_BAD_CONNECT, error);
-        return;
-    }
-    if (io->draining) {
-        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is shutting down");
-        return;
-    }
-    enum smq_connack verdict = io->secure_calls
-                                   ? io->secure_calls->judge_uid(io, conn, connect.uid, &error)
-                                   : SMQ_CONNACK_ACCEPTED;
-    if (verdict != SMQ_CONNACK_ACCEPTED) {
-        session_refuse(io, conn, verdict, error);
-        return;
-    }
-    struct msg *identity = make_identity(io, &connect);
-    if (!identity) {
-        io_count(io, IO_STAT_REFUSED_MEMORY, 1);
-        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is out of memory");
-        return;
-    }
-    if (!admit(io, conn)) {
-        msg_unref(&io->mem, identity);
-        return;
-    }
-    conn->record_bytes_max = connect.record_bytes_max;
-    conn->identity = identity;
-    conn_set_state(conn, CONN_JOINING);
-
-    uint64_t hash = siphash(&io->name_key, connect.uid);
-    port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_hash(mesh, hash)),
-              (struct envelope){.kind = ENVELOPE_CONNECT,
-                                .instance_index = conn->instance_index,
-                                .conn = conn_handle_of(io, conn),
-                                .hash = hash,
-                                .msg = msg_ref(identity)});
 }
 
 /* -- names: Subscribe (3), Create (4), Createsub -- */
@@ -114,6 +35,11 @@ static enum envelope_kind request_of(uint8_t type)
     return type == SMQ_SUBSCRIBE ? ENVELOPE_SUBSCRIBE
            : type == SMQ_CREATE  ? ENVELOPE_CREATE
                                  : ENVELOPE_CREATESUB;
+}
+
+static enum acl_action action_of(uint8_t type)
+{
+    return type == SMQ_SUBSCRIBE ? ACL_SUBSCRIBE : type == SMQ_CREATE ? ACL_CREATE : ACL_SUBTOPIC;
 }
 
 /* May this client hold something new? The shard still says yes to what it holds already. What is
@@ -142,6 +68,10 @@ static void on_name(struct io *io, struct conn *conn, const struct smq_frame *fr
     }
     if (conn->pending_count >= LIMIT_PENDING_PER_CLIENT) {
         io_count(io, IO_STAT_PENDING_LIMIT, 1);
+        session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
+        return;
+    }
+    if (!rights_may(io, conn, action_of(frame->type), name)) {
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
     }
@@ -186,6 +116,14 @@ static void on_observe(struct io *io, struct conn *conn, const struct smq_frame 
     }
     if (holds_count(conn, HELD_OBSERVED) >= io->config->limits.observations_per_client_max)
         request.flags |= ENVELOPE_AT_LIMIT;
+    if (conn->flags & CONN_RULED) { /* the shard knows whose number it is */
+        request.flags |= ENVELOPE_JUDGE;
+        request.msg = msg_copy(&io->mem, identity_without_info(msg_span(conn->identity)));
+        if (!request.msg) {
+            io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+            return;
+        }
+    }
     conn->pending_count++;
     push_to_owner(io, conn, request);
 }
@@ -200,19 +138,53 @@ static void on_unobserve(struct io *io, struct conn *conn, const struct smq_fram
 
 /* -- messages: Publish (7–11), PubFrag (17) -- */
 
+/* @run, NULL: there was no memory for it. @judge_bytes: of the identity in front of it, which the
+ * shard shall judge; 0: it may. */
 static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count,
-                     uint32_t destination)
+                     uint32_t destination, size_t judge_bytes)
 {
+    if (!run) {
+        io_count(io, IO_STAT_DROPPED_MEMORY, frame_count);
+        return;
+    }
     io_count(io, IO_STAT_MESSAGES_IN, frame_count);
     conn->received_count += frame_count;
     push_to_owner(io, conn,
                   (struct envelope){.kind = ENVELOPE_PUBLISH,
+                                    .flags = judge_bytes > 0 ? ENVELOPE_JUDGE : 0,
                                     .id = destination,
                                     .etid = conn->etid,
                                     .count = frame_count,
+                                    .hash = judge_bytes,
                                     .msg = run,
                                     .received_ns = io->stamp_ns});
     io->stamp_ns = 0;
+}
+
+/* Where there is an access list: a run to a number that the client holds is judged here, as it was
+ * when the number was given; any other goes to the shard with the client's identity in front. */
+static void push_ruled_run(struct io *io, struct conn *conn, struct span run, uint32_t frame_count,
+                           uint32_t destination)
+{
+    struct span identity = identity_without_info(msg_span(conn->identity));
+    struct msg *both;
+
+    switch (holds_right(conn, destination)) {
+    case HOLD_MAY:
+        push_run(io, conn, msg_copy(&io->mem, run), frame_count, destination, 0);
+        return;
+    case HOLD_MAY_NOT:
+        io_count(io, IO_STAT_DROPPED_DENIED, frame_count);
+        return;
+    case HOLD_UNKNOWN:
+        break;
+    }
+    both = msg_new(&io->mem, identity.bytes_count + run.bytes_count);
+    if (both) {
+        memcpy(both->bytes, identity.data, identity.bytes_count);
+        memcpy(both->bytes + identity.bytes_count, run.data, run.bytes_count);
+    }
+    push_run(io, conn, both, frame_count, destination, identity.bytes_count);
 }
 
 void session_publish_run(struct io *io, struct conn *conn, struct span run, uint32_t frame_count)
@@ -224,12 +196,10 @@ void session_publish_run(struct io *io, struct conn *conn, struct span run, uint
         session_protocol_error(io, conn, "corrupt frame");
         return;
     }
-    struct msg *copy = msg_copy(&io->mem, run);
-    if (!copy) {
-        io_count(io, IO_STAT_DROPPED_MEMORY, frame_count);
-        return;
-    }
-    push_run(io, conn, copy, frame_count, destination);
+    if (conn->flags & CONN_RULED)
+        push_ruled_run(io, conn, run, frame_count, destination);
+    else
+        push_run(io, conn, msg_copy(&io->mem, run), frame_count, destination, 0);
 }
 
 /* The pieces are whole: one Publish with the last piece's destination and sub-topic. */
@@ -239,9 +209,7 @@ static void publish_fragments(struct io *io, struct conn *conn, const struct smq
     uint32_t frame_bytes = SMQ_PUBLISH_HEADER_BYTES + part->used_bytes;
     struct msg *run = msg_new(&io->mem, frame_bytes);
 
-    if (!run) {
-        io_count(io, IO_STAT_DROPPED_MEMORY, 1);
-    } else {
+    if (run) {
         smq_store_u16(run->bytes, (uint16_t)frame_bytes);
         run->bytes[SMQ_LENGTH_BYTES] = SMQ_PUBLISH;
         smq_store_u32(run->bytes + SMQ_HEADER_BYTES, last->destination);
@@ -249,7 +217,12 @@ static void publish_fragments(struct io *io, struct conn *conn, const struct smq
         smq_store_u32(run->bytes + SMQ_HEADER_BYTES + 8, last->subtopic);
         if (part->used_bytes > 0)
             memcpy(run->bytes + SMQ_PUBLISH_HEADER_BYTES, part->data, part->used_bytes);
-        push_run(io, conn, run, 1, last->destination);
+    }
+    if (run && conn->flags & CONN_RULED) {
+        push_ruled_run(io, conn, msg_span(run), 1, last->destination);
+        msg_unref(&io->mem, run);
+    } else {
+        push_run(io, conn, run, 1, last->destination, 0);
     }
     input_clear(io, conn, part);
 }
@@ -337,7 +310,7 @@ void session_frame(struct io *io, struct conn *conn, const struct smq_frame *fra
     if (conn->state == CONN_LIVE)
         on_live_frame(io, conn, frame);
     else if (conn->state == CONN_GREETED && frame->type == SMQ_CONNECT)
-        on_connect(io, conn, frame);
+        session_connect(io, conn, frame);
     else /* (18) anything but Connect before Connack */
         session_protocol_error(io, conn, "Connect expected");
 }

@@ -53,7 +53,8 @@ static void send_init(struct io *io, struct conn *conn)
     char ip[CONN_IP_TEXT_BYTES];
     uint8_t fixed[5] = {SMQ_PROTOCOL_VERSION};
 
-    smq_store_u32(fixed + 1, random_ids_next(&io->seeds));
+    conn->seed = random_ids_next(&io->seeds);
+    smq_store_u32(fixed + 1, conn->seed);
     session_send(io, conn, SMQ_INIT, span_of(fixed, sizeof(fixed)),
                  span_of(ip, conn_ip_text(conn, ip)));
     if (conn->state == CONN_HTTP || conn->state == CONN_ASKING)
@@ -208,6 +209,16 @@ static struct taken refuse(struct io *io, struct conn *conn, int code)
     return (struct taken){0};
 }
 
+/* Browsers prove who they are before they upgrade. Devices do it at the Connect, where there is
+ * another way for them. */
+static bool needs_web_login(const struct io *io, const struct conn *conn,
+                            const struct http_head *head)
+{
+    const struct config_instance *instance = &io->config->instances[conn->instance_index];
+
+    return instance->needs_login && (head->wants_ws || instance->auth_count <= 1);
+}
+
 /* A request on a broker's path. */
 static struct taken on_broker_path(struct io *io, struct conn *conn, const struct http_head *head,
                                    struct span whole)
@@ -220,7 +231,7 @@ static struct taken on_broker_path(struct io *io, struct conn *conn, const struc
         code = 404;
     if (code != 0)
         return refuse(io, conn, code);
-    if (!io->config->instances[conn->instance_index].needs_login) {
+    if (!needs_web_login(io, conn, head)) {
         if (head->wants_ws)
             greet_ws(io, conn, head);
         else
@@ -356,7 +367,8 @@ void session_http_answer(struct io *io, const struct envelope *envelope)
     must(conn->state == CONN_ASKING);
     switch ((enum http_answer)envelope->status) {
     case HTTP_ANSWER_UPGRADE:
-        upgrade(io, conn);
+        if (!envelope->msg || session_set_web_login(io, conn, msg_span(envelope->msg)))
+            upgrade(io, conn);
         break;
     case HTTP_ANSWER_KEEP:
         conn_send_http_msg(io, conn, envelope->msg);

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "core/identity.h"
 #include "net/session.h"
 #include "net/smq_codec.h"
 
@@ -20,6 +21,20 @@ void session_end(struct io *io, struct conn *conn, enum close_reason why, const 
 
 /* Refuse the Connect: Connack @code, ETID 0 and @reason, then leave. */
 void session_refuse(struct io *io, struct conn *conn, enum smq_connack code, const char *reason);
+
+/* The same for somebody whose login is no good, counted and logged. */
+void session_refuse_login(struct io *io, struct conn *conn, const struct identity *identity,
+                          enum smq_connack code, const char *reason);
+
+/* -- a Connect (net/session_connect.c) -- */
+
+void session_connect(struct io *io, struct conn *conn, const struct smq_frame *frame);
+
+/* An AUTH_VERDICT. */
+void session_auth_verdict(struct io *io, const struct envelope *envelope);
+
+/* The upgrade was allowed for this user of the web UI. false: no memory; closing. */
+MUST_CHECK bool session_set_web_login(struct io *io, struct conn *conn, struct span name);
 
 /* One whole client frame. Afterwards the connection may be leaving or closing. */
 void session_frame(struct io *io, struct conn *conn, const struct smq_frame *frame);

@@ -74,6 +74,12 @@ static uint64_t resolve_memory_limit(const struct config *config)
     return bytes / 2;
 }
 
+/* Threads that only push: signers, then those that check passwords. */
+static uint32_t helper_count(const struct config *config)
+{
+    return secrets_signer_count(config) + rights_worker_count(config);
+}
+
 static void lay_out(struct broker *broker)
 {
     const struct config *config = broker->config;
@@ -85,9 +91,9 @@ static void lay_out(struct broker *broker)
         broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
     broker->thread_count = broker->io_count + (broker->inline_shards ? 0 : broker->shard_count);
 
-    uint32_t signer_count = secrets_signer_count(config);
-    uint32_t actor_count = broker->host_count + broker->shard_count + 1 + signer_count;
-    broker->signer_mems = lines_of(signer_count + 1, sizeof(*broker->signer_mems));
+    uint32_t helpers = helper_count(config);
+    uint32_t actor_count = broker->host_count + broker->shard_count + 1 + helpers;
+    broker->helper_mems = lines_of(helpers + 1, sizeof(*broker->helper_mems));
     broker->io_secures = lines_of(broker->io_count, sizeof(*broker->io_secures));
     broker->parkers = lines_of(actor_count, sizeof(*broker->parkers));
     broker->mems = lines_of(actor_count, sizeof(*broker->mems));
@@ -96,7 +102,7 @@ static void lay_out(struct broker *broker)
     broker->shards = lines_of(broker->shard_count, sizeof(*broker->shards));
     broker->shard_threads = lines_of(broker->shard_count, sizeof(*broker->shard_threads));
     broker->ports = lines_of(config->listener_count, sizeof(*broker->ports));
-    broker->log_lane_count = actor_count - signer_count;
+    broker->log_lane_count = actor_count - helpers;
     broker->log_lanes = lines_of(broker->log_lane_count, sizeof(*broker->log_lanes));
 }
 
@@ -132,9 +138,9 @@ static enum status lay_out_actors(struct broker *broker)
 
     broker->mems[control] = &broker->control_mem;
     broker->parkers[control] = &broker->control_parker;
-    for (uint32_t i = 0; i < secrets_signer_count(broker->config); i++) {
-        mem_init(&broker->signer_mems[i], &broker->budget);
-        broker->mems[control + 1 + i] = &broker->signer_mems[i];
+    for (uint32_t i = 0; i < helper_count(broker->config); i++) {
+        mem_init(&broker->helper_mems[i], &broker->budget);
+        broker->mems[control + 1 + i] = &broker->helper_mems[i];
     }
     return STATUS_OK;
 }
@@ -180,7 +186,8 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
                                         .quotas = &broker->quotas,
                                         .name_key = name_key,
                                         .random_key = draw_key(),
-                                        .shard_index = i};
+                                        .shard_index = i,
+                                        .judge = rights_judge(&broker->rights, i)};
         if (shard_init(&broker->shards[i], &options) != STATUS_OK)
             goto no_memory;
     }
@@ -238,6 +245,20 @@ static enum status make_secure(struct broker *broker, char error[BROKER_ERROR_BY
     return STATUS_OK;
 }
 
+/* The threads that check passwords, and each I/O actor's part of accounts and rules. */
+static enum status make_rights(struct broker *broker, char error[BROKER_ERROR_BYTES])
+{
+    uint32_t first_helper = secrets_signer_count(broker->config);
+
+    if (!rights_start(&broker->rights, first_helper, &broker->helper_mems[first_helper])) {
+        snprintf(error, BROKER_ERROR_BYTES, "%.500s", broker->rights.error);
+        return STATUS_SYSTEM;
+    }
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        rights_give(&broker->rights, &broker->reactors[i].io, i);
+    return STATUS_OK;
+}
+
 enum status broker_init(struct broker *broker, const struct config *config,
                         char error[BROKER_ERROR_BYTES])
 {
@@ -245,6 +266,10 @@ enum status broker_init(struct broker *broker, const struct config *config,
     broker->config = config;
     broker->start_time_ns = read_clock_ns();
     mem_budget_init(&broker->budget, resolve_memory_limit(config));
+    if (!rights_open(&broker->rights, config)) {
+        snprintf(error, BROKER_ERROR_BYTES, "%.500s", broker->rights.error);
+        return STATUS_SYSTEM;
+    }
     lay_out(broker);
     if (lay_out_actors(broker) != STATUS_OK) {
         snprintf(error, BROKER_ERROR_BYTES, "eventfd: %s", strerror(errno));
@@ -255,14 +280,17 @@ enum status broker_init(struct broker *broker, const struct config *config,
     struct mesh_size size = {.io_count = broker->io_count,
                              .local_count = broker->host_count - broker->io_count,
                              .shard_count = broker->shard_count,
-                             .signer_count = secrets_signer_count(config),
+                             .signer_count = helper_count(config),
                              .slot_count = config->lane_slot_count};
 
     mesh_init_sized(&broker->mesh, &size, broker->parkers, broker->mems);
+    rights_lay_out(&broker->rights, &broker->mesh);
     enum status status = make_actors(broker, error);
     if (status == STATUS_OK)
         status = open_listeners(broker, error);
-    return status == STATUS_OK ? make_secure(broker, error) : status;
+    if (status == STATUS_OK)
+        status = make_secure(broker, error);
+    return status == STATUS_OK ? make_rights(broker, error) : status;
 }
 
 enum status broker_make_web(struct broker *broker, char *first_password,
@@ -355,6 +383,9 @@ void broker_deinit(struct broker *broker)
         secure_deinit(&broker->io_secures[i]);
     if (broker->web)
         web_destroy(broker->web);
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        io_auth_deinit(&broker->reactors[i].io);
+    rights_stop(&broker->rights);
     secrets_stop(&broker->secrets);
     secrets_close(&broker->secrets);
     for (uint32_t i = 0; i < broker->io_count; i++) {
@@ -363,6 +394,7 @@ void broker_deinit(struct broker *broker)
     }
     for (uint32_t i = 0; i < broker->shard_count; i++)
         shard_deinit(&broker->shards[i]);
+    rights_close(&broker->rights);
     mesh_deinit(&broker->mesh);
     quotas_deinit(&broker->quotas);
     for (uint32_t i = 0; i < broker->thread_count; i++)
@@ -375,7 +407,7 @@ void broker_deinit(struct broker *broker)
     free(broker->log_lanes);
     free(broker->ports);
     free(broker->io_secures);
-    free(broker->signer_mems);
+    free(broker->helper_mems);
     free(broker->shard_threads);
     free(broker->shards);
     free(broker->reactors);

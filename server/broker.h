@@ -8,6 +8,7 @@
 #include "core/log_writer.h"
 #include "core/shard.h"
 #include "net/reactor.h"
+#include "server/rights.h"
 #include "server/secrets.h"
 #include "webui/web.h"
 
@@ -35,7 +36,8 @@ struct broker {
     uint32_t log_lane_count;
     struct secrets secrets;
     struct io_secure *io_secures; /* [io_count] in use when secrets.set is set */
-    struct mem *signer_mems;      /* [mesh.signer_count] */
+    struct rights rights;         /* accounts, keys, access lists */
+    struct mem *helper_mems;      /* [mesh.signer_count] signers, then password checkers */
     struct web *web;              /* NULL: web.enabled is off */
     struct web_source web_source;
     struct mem web_mem;

@@ -31,9 +31,7 @@ bool config_fail(struct config_error *error, const char *format, ...)
     return false;
 }
 
-static bool because(char *reason, const char *format, ...) PRINTF(2, 3);
-
-static bool because(char *reason, const char *format, ...)
+bool config_because(char *reason, const char *format, ...)
 {
     va_list arguments;
 
@@ -53,6 +51,11 @@ void config_unknown_key(const char *name, char *text)
         "instance.subtopic",
         "instance.topic.tid",
         "instance.subtopic.stid",
+        "instance.auth",
+        "instance.users",
+        "instance.keys",
+        "instance.acl",
+        "instance.bind_uid",
     };
     const char *names[NAMES_MAX];
     uint32_t count = 0;
@@ -128,6 +131,7 @@ void config_clear_instances(struct config *config)
 
         pins_deinit(&instance->topics, &instance->topic_count);
         pins_deinit(&instance->subtopics, &instance->subtopic_count);
+        config_auth_deinit(instance);
         free(instance->path);
         free(instance->origins);
     }
@@ -140,13 +144,13 @@ static bool listener_fits(const struct config *config, const struct config_liste
                           char *reason)
 {
     if (config->listener_count >= LIMIT_LISTENERS)
-        return because(reason, "too many addresses; %u is the most", LIMIT_LISTENERS);
+        return config_because(reason, "too many addresses; %u is the most", LIMIT_LISTENERS);
     for (uint32_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *other = &config->listeners[i];
 
         if (listener->port != 0 && other->port == listener->port &&
             strcmp(other->host, listener->host) == 0)
-            return because(reason, "this address and port are already listened at");
+            return config_because(reason, "this address and port are already listened at");
     }
     return true;
 }
@@ -165,13 +169,14 @@ bool config_add_listener(struct config *config, struct config_listener listener,
 static bool path_is_good(const char *path, char *reason)
 {
     if (path[0] != '/')
-        return because(reason, "a path begins with /; write \"/%.80s\"", path);
+        return config_because(reason, "a path begins with /; write \"/%.80s\"", path);
     if (strlen(path) > PATH_BYTES_MAX)
-        return because(reason, "too long; %u bytes is the most", PATH_BYTES_MAX);
+        return config_because(reason, "too long; %u bytes is the most", PATH_BYTES_MAX);
     for (const char *at = path; *at != '\0'; at++)
         if (*at <= ' ' || *at == 127 || strchr("?#%\"\\", *at))
-            return because(reason, "clients send the path in a request line, so no blanks and none "
-                                   "of ? # %% \" \\ and no other than ASCII characters");
+            return config_because(reason,
+                                  "clients send the path in a request line, so no blanks and none "
+                                  "of ? # %% \" \\ and no other than ASCII characters");
     return true;
 }
 
@@ -198,11 +203,11 @@ struct config_instance *config_add_instance(struct config *config, const char *p
     if (!path_is_good(path, reason))
         return NULL;
     if (config->instance_count >= LIMIT_INSTANCES) {
-        (void)because(reason, "too many instances; %u is the most", LIMIT_INSTANCES);
+        (void)config_because(reason, "too many instances; %u is the most", LIMIT_INSTANCES);
         return NULL;
     }
     if (has_instance(config, path)) {
-        (void)because(reason, "this instance is there already; each path may be used once");
+        (void)config_because(reason, "this instance is there already; each path may be used once");
         return NULL;
     }
     return append_instance(config, path);
@@ -217,16 +222,17 @@ bool config_add_pin(struct config_instance *instance, enum pin_kind kind, const 
     uint32_t *count = topic ? &instance->topic_count : &instance->subtopic_count;
 
     if (name[0] == '\0')
-        return because(reason, "the name is empty");
+        return config_because(reason, "the name is empty");
     if (id == SMQ_ID_NONE)
-        return because(reason, "0 means no id; write 1..%u", UINT32_MAX);
+        return config_because(reason, "0 means no id; write 1..%u", UINT32_MAX);
     if (topic && id == SMQ_ID_SERVER)
-        return because(reason, "id 1 belongs to the server's own client; write 2..%u", UINT32_MAX);
+        return config_because(reason, "id 1 belongs to the server's own client; write 2..%u",
+                              UINT32_MAX);
     for (uint32_t i = 0; i < *count; i++) {
         if ((*pins)[i].id == id)
-            return because(reason, "\"%.80s\" has this id already", (*pins)[i].name);
+            return config_because(reason, "\"%.80s\" has this id already", (*pins)[i].name);
         if (strcmp((*pins)[i].name, name) == 0)
-            return because(reason, "this name has the id %u already", (*pins)[i].id);
+            return config_because(reason, "this name has the id %u already", (*pins)[i].id);
     }
     *pins = grow(*pins, *count, sizeof(**pins));
     (*pins)[(*count)++] = (struct config_pin){.name = copy_text(name), .id = id};
@@ -368,8 +374,10 @@ static bool check_admin_path(const struct config *config, const char *origin,
 
 void config_add_admin_instance(struct config *config)
 {
+    char reason[CONFIG_REASON_BYTES];
+
     if (config->web.enabled)
-        append_instance(config, config->web.admin_path)->needs_login = true;
+        must(config_add_auth(append_instance(config, config->web.admin_path), "web", reason));
 }
 
 static bool check_web(const struct config *config, const char *origin, struct config_error *error)
@@ -409,7 +417,8 @@ static bool check_whole(struct config *config, const char *origin, struct config
     if (pinned_count > config->limits.topics_max)
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
-    return config_make_policies(config, origin, error) && check_web(config, origin, error);
+    return config_make_policies(config, origin, error) && check_web(config, origin, error) &&
+           config_check_auth(config, origin, error) && config_check_open(config, origin, error);
 }
 
 /* -- the whole -- */

@@ -130,8 +130,17 @@ static cfg_t *grammar(void)
     static const cfg_opt_t end = CFG_END();
     cfg_opt_t topic[] = {value_named("tid"), end};
     cfg_opt_t subtopic[] = {value_named("stid"), end};
-    cfg_opt_t instance[] = {CFG_SEC("topic", topic, NAMED), CFG_SEC("subtopic", subtopic, NAMED),
-                            value_named("origins"), end};
+    cfg_opt_t instance[] = {
+        CFG_SEC("topic", topic, NAMED),
+        CFG_SEC("subtopic", subtopic, NAMED),
+        CFG_PTR_LIST_CB("auth", NULL, CFGF_NODEFAULT, on_value, on_value_free),
+        value_named("users"),
+        value_named("keys"),
+        value_named("acl"),
+        value_named("bind_uid"),
+        value_named("origins"),
+        end,
+    };
     cfg_opt_t listener[KEYS_MAX];
     cfg_opt_t sections[12][KEYS_MAX];
     cfg_opt_t root[KEYS_MAX];
@@ -322,6 +331,37 @@ static bool apply_pins(struct reader *reader, cfg_t *section, struct config_inst
     return true;
 }
 
+static bool apply_auth(struct reader *reader, cfg_t *section, struct config_instance *instance)
+{
+    cfg_opt_t *option = cfg_getopt(section, "auth");
+    char reason[CONFIG_REASON_BYTES];
+
+    for (unsigned i = 0; i < cfg_opt_size(option); i++) {
+        const struct located *value = cfg_opt_getnptr(option, i);
+
+        if (!config_add_auth(instance, value->text, reason))
+            return config_fail(reader->error, "%s:%d: auth \"%.80s\": %s", reader->path,
+                               value->line, value->text, reason);
+    }
+    for (uint32_t i = 0; i < CONFIG_INSTANCE_TEXT_COUNT; i++) {
+        const struct located *value = value_of(section, config_instance_texts[i]);
+
+        if (!value || value->text[0] == '\0')
+            continue;
+        char **field = config_instance_text(instance, config_instance_texts[i]);
+
+        *field = strdup(value->text);
+        must(*field);
+    }
+    const struct located *bind_uid = value_of(section, "bind_uid");
+
+    instance->bind_uid = bind_uid && strcmp(bind_uid->text, "on") == 0;
+    if (bind_uid && !instance->bind_uid && strcmp(bind_uid->text, "off") != 0)
+        return config_fail(reader->error, "%s:%d: bind_uid = \"%.80s\": write on or off",
+                           reader->path, bind_uid->line, bind_uid->text);
+    return true;
+}
+
 static bool apply_instances(struct reader *reader, cfg_t *root)
 {
     char reason[CONFIG_REASON_BYTES];
@@ -346,7 +386,8 @@ static bool apply_instances(struct reader *reader, cfg_t *root)
             instance->origins = strdup(origins->text);
             must(instance->origins);
         }
-        if (!apply_pins(reader, section, instance, PIN_TOPIC) ||
+        if (!apply_auth(reader, section, instance) ||
+            !apply_pins(reader, section, instance, PIN_TOPIC) ||
             !apply_pins(reader, section, instance, PIN_SUBTOPIC))
             return false;
     }

@@ -533,6 +533,16 @@ const struct config_key config_keys[] = {
                "any level.",
     },
     {
+        "allow_anonymous",
+        KEY_CHOICE,
+        "",
+        FIELD(allow_anonymous),
+        .fallback = 0,
+        .choices = switch_words,
+        .why = "Addresses that other machines can reach may serve instances that ask nobody who he "
+               "is. Without this smqd refuses to start that way: it would be open to the world.",
+    },
+    {
         "drain_ms",
         KEY_TIME,
         "ms",

@@ -76,6 +76,9 @@ enum pin_kind { PIN_TOPIC = 0, PIN_SUBTOPIC };
 MUST_CHECK bool config_add_pin(struct config_instance *instance, enum pin_kind kind,
                                const char *name, uint32_t id, char *reason);
 
+/* Set @reason (CONFIG_REASON_BYTES) and return false. */
+bool config_because(char *reason, const char *format, ...) PRINTF(2, 3);
+
 /* -- config_policies.c -- */
 
 struct config_key;
@@ -90,6 +93,24 @@ void config_clear_policies(struct config *config);
 /* Make config->tls_policies, and each listener's policy_index. Once, at the end. */
 MUST_CHECK bool config_make_policies(struct config *config, const char *origin,
                                      struct config_error *error);
+
+/* -- config_auth.c: who may come in -- */
+
+#define CONFIG_INSTANCE_TEXT_COUNT 3u
+extern const char *const config_instance_texts[CONFIG_INSTANCE_TEXT_COUNT]; /* keys with a path */
+/* The field of such a key; NULL in it: not set. */
+char **config_instance_text(struct config_instance *instance, const char *name);
+
+const char *config_auth_word(enum config_auth auth);
+/* One more way, after those that are there. */
+MUST_CHECK bool config_add_auth(struct config_instance *instance, const char *word, char *reason);
+void config_auth_deinit(struct config_instance *instance);
+
+MUST_CHECK bool config_check_auth(const struct config *config, const char *origin,
+                                  struct config_error *error);
+/* Is an address that others can reach open to anybody, without allow_anonymous? Then false. */
+MUST_CHECK bool config_check_open(const struct config *config, const char *origin,
+                                  struct config_error *error);
 
 /* -- config.c -- */
 

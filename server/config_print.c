@@ -7,6 +7,7 @@
 
 #include "server/config.h"
 #include "server/config_keys.h"
+#include "server/config_parts.h"
 
 #define COLUMNS 100u
 
@@ -170,6 +171,28 @@ static void print_pins(FILE *out, const char *word, const char *id_word,
     }
 }
 
+static void print_text(FILE *out, const char *name, const char *text)
+{
+    if (!text)
+        return;
+    fprintf(out, "    %s = ", name);
+    print_quoted(out, text);
+    fputc('\n', out);
+}
+
+static void print_auth(FILE *out, const struct config_instance *instance)
+{
+    for (uint32_t i = 0; i < instance->auth_count; i++)
+        fprintf(out, "%s\"%s\"%s", i == 0 ? "    auth = {" : ", ",
+                config_auth_word((enum config_auth)instance->auth[i]),
+                i + 1 == instance->auth_count ? "}\n" : "");
+    print_text(out, "users", instance->users_path);
+    print_text(out, "keys", instance->keys_path);
+    print_text(out, "acl", instance->acl_path);
+    if (instance->bind_uid)
+        fputs("    bind_uid = on\n", out);
+}
+
 static void print_instances(FILE *out, const struct config *config)
 {
     fputc('\n', out);
@@ -177,10 +200,22 @@ static void print_instances(FILE *out, const struct config *config)
                   "Broker instances: isolated worlds of topics and clients, each behind the URL "
                   "path that clients ask for. Names whose ids firmware knows in advance are "
                   "pinned; ids are 1..4294967295, each once in its instance, and TID 1 belongs to "
-                  "the server. Origins are those of the web pages whose WebSockets are let in, "
-                  "with blanks between them; \"self\" is the host that serves the page. Without "
-                  "them any page may connect; devices are not asked:");
+                  "the server. auth lists how clients prove who they are, in the order in which "
+                  "it is asked: password (user:password; users is the file, see smq passwd), key "
+                  "(a shared key; keys is the file), certificate (of a TLS client), web (browsers "
+                  "that have logged in to the web UI), anonymous (not at all). Without it: a "
+                  "certificate if the client shows one, else anonymous. acl is an access list (smq "
+                  "explain). With bind_uid = on a client's UID must be its login's name, or "
+                  "begin with that and a colon. These files are read again on SIGHUP. "
+                  "origins are those of the web pages whose WebSockets are let in, with blanks "
+                  "between them; \"self\" is the host that serves the page. Without them any page "
+                  "may connect; devices are not asked:");
     fputs("#     instance \"/smq.lsp\" {\n"
+          "#         auth = {\"key\", \"password\"}\n"
+          "#         keys = \"data/keys\"\n"
+          "#         users = \"data/users\"\n"
+          "#         acl = \"data/acl\"\n"
+          "#         bind_uid = off\n"
           "#         topic \"alarm/fire\" { tid = 42 }\n"
           "#         subtopic \"acknowledge\" { stid = 7 }\n"
           "#         origins = \"self https://pages.example\"\n"
@@ -189,16 +224,14 @@ static void print_instances(FILE *out, const struct config *config)
     for (uint32_t i = 0; i < config->instance_count; i++) {
         const struct config_instance *instance = &config->instances[i];
 
-        if (instance->needs_login) /* made from web.admin_path */
+        if (config_is_admin(config, instance))
             continue;
         fputs("instance ", out);
         print_quoted(out, instance->path);
         fputs(" {\n", out);
-        if (instance->origins && instance->origins[0] != '\0') {
-            fputs("    origins = ", out);
-            print_quoted(out, instance->origins);
-            fputs("\n", out);
-        }
+        print_auth(out, instance);
+        print_text(out, "origins",
+                   instance->origins && instance->origins[0] ? instance->origins : NULL);
         print_pins(out, "topic", "tid", instance->topics, instance->topic_count);
         print_pins(out, "subtopic", "stid", instance->subtopics, instance->subtopic_count);
         fputs("}\n", out);

@@ -118,23 +118,35 @@ static void watch_files(struct control *control)
     watch_set(&control->watch, secrets->files, secrets->file_count, now_ns());
 }
 
+/* Everything that was read from files, whole; or nothing of it. */
 static void reload(struct control *control)
 {
     struct broker *broker = control->broker;
+    bool has_tls = broker->secrets.set != NULL;
 
-    if (!broker->secrets.set) {
-        log_event(LOG_LEVEL_INFO, "smqd.hangup", "no TLS, so nothing to reload");
+    if (!has_tls && !auth_has_files(broker->config)) {
+        log_event(LOG_LEVEL_INFO, "smqd.hangup", "no TLS and no accounts, so nothing to reload");
         return;
     }
     if (control->phase != PHASE_RUN)
         return;
-    bool good = secrets_reload(&broker->secrets);
+    struct auth_book *book = rights_load(&broker->rights);
+    bool good = book && (!has_tls || secrets_reload(&broker->secrets));
 
     watch_files(control);
-    for (uint32_t i = 0; i < broker->io_count && good; i++) {
-        secure_offer(&broker->io_secures[i], broker->secrets.set);
+    if (!good) {
+        auth_book_unref(book);
+        return;
+    }
+    rights_adopt(&broker->rights, book);
+    for (uint32_t i = 0; i < broker->io_count; i++) {
+        if (has_tls)
+            secure_offer(&broker->io_secures[i], broker->secrets.set);
         port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD});
     }
+    for (uint32_t i = 0; i < broker->shard_count; i++)
+        port_push(control->port, mesh_shard_index(&broker->mesh, i),
+                  (struct envelope){.kind = ENVELOPE_RELOAD});
 }
 
 static void read_signals(struct control *control)

@@ -196,6 +196,19 @@ static json_t *limits(const struct broker *broker)
     return object;
 }
 
+/* Accounts and rules: how often they were read again, and who waits for a password's check. */
+static json_t *auth(const struct broker *broker)
+{
+    const struct rights *rights = &broker->rights;
+    json_t *object = json_object();
+
+    put(object, "reloads_total", rights->reloads_count);
+    put(object, "reload_failures_total", rights->reload_failures_count);
+    json_object_set_new(object, "reload_error", json_string(rights->is_stale ? rights->error : ""));
+    put(object, "passwords_waiting", rights->workers ? auth_workers_waiting(rights->workers) : 0);
+    return object;
+}
+
 /* What a listener serves, and to whom. */
 static json_t *tls_listener(const struct broker *broker, uint32_t listener_index, int64_t now_s)
 {
@@ -297,6 +310,8 @@ char *stats_json(const struct broker *broker, bool with_tls)
                             counters_of(web_stats(broker->web), web_stat_descs, WEB_STAT_COUNT));
     if (with_tls && broker->secrets.set)
         json_object_set_new(root, "tls", tls(broker));
+    if (auth_has_files(broker->config))
+        json_object_set_new(root, "auth", auth(broker));
     json_object_set_new(root, "limits", limits(broker));
     json_object_set_new(root, "memory", memory(broker));
     json_object_set_new(root, "io_actors", io);

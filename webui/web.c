@@ -174,13 +174,20 @@ static void route_request(struct web *web, const struct asker *asker)
  * sends the cookie with whatever page asks, so the page's origin must be right, too. */
 static void on_upgrade(struct web *web, const struct asker *asker)
 {
+    const struct session *session = web_session(web, asker);
+
     if (!http_is_same_origin(&asker->request)) {
         web_reply_error(web, asker, 403, "only pages of this server may connect here");
-    } else if (!web_session(web, asker)) {
+    } else if (!session) {
         web_reply_error(web, asker, 401, "log in");
     } else {
-        web_count(web, WEB_STAT_OK, 1);
-        push_answer(web, asker->conn, HTTP_ANSWER_UPGRADE, NULL);
+        struct msg *user = msg_copy(web->mem, span_of(session->user, strlen(session->user)));
+
+        web_count(web, user ? WEB_STAT_OK : stat_of(503), 1);
+        if (user)
+            push_answer(web, asker->conn, HTTP_ANSWER_UPGRADE, user);
+        else
+            push_answer(web, asker->conn, HTTP_ANSWER_CLOSE, msg_ref(web->no_memory));
     }
 }
 
@@ -244,6 +251,8 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_UNOBSERVE:
     case ENVELOPE_HTTP_ANSWER:
     case ENVELOPE_END:
+    case ENVELOPE_RECHECK:
+    case ENVELOPE_AUTH_VERDICT:
     case ENVELOPE_SIGNED:
     case ENVELOPE_STOPPED:
     case ENVELOPE_RELOAD:

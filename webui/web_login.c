@@ -45,7 +45,7 @@ static void put_instances(const struct web *web, struct body *body)
     body_put_json_text(body, config->web.admin_path);
     body_put_text(body, ",\"instances\":[");
     for (uint32_t i = 0; i < config->instance_count; i++) {
-        if (config->instances[i].needs_login)
+        if (config_is_admin(config, &config->instances[i]))
             continue;
         body_put_text(body, separator);
         body_put_json_text(body, config->instances[i].path);

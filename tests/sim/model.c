@@ -265,6 +265,7 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
     case CLOSE_TLS:
     case CLOSE_CERTIFICATE:
     case CLOSE_ENDED:
+    case CLOSE_RIGHTS:
     case CLOSE_REASON_COUNT:
         break;
     }

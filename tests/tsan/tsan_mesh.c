@@ -216,7 +216,7 @@ static void subscribe_to_all(struct actor *actor)
 /* Somebody comes under a UID that both I/O actors use, observes, or goes. */
 static void visit(struct actor *actor)
 {
-    static const uint8_t identity[] = "\7visitor";
+    static const uint8_t identity[] = "\7visitor\0"; /* a login of none, and its end: no name */
     struct conn_handle conn;
 
     if (actor->visitor_etid != SMQ_ID_NONE) {
@@ -227,7 +227,7 @@ static void visit(struct actor *actor)
     actor->visitor_etid = SMQ_ID_NONE;
     actor->visitor_generation = (uint16_t)(actor->visitor_generation % 60000 + 1);
     conn = handle_of(actor, VISITOR, actor->visitor_generation);
-    say_name(actor, ENVELOPE_CONNECT, conn, span_of(identity, 8), span_of(identity + 1, 7));
+    say_name(actor, ENVELOPE_CONNECT, conn, span_of(identity, 10), span_of(identity + 1, 7));
 }
 
 static void *act(void *argument)

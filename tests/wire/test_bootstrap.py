@@ -269,6 +269,8 @@ class AddressTest(WireTest):
         "tcp://[::1]:0",
         "--listen",
         "tcp://[::]:0",
+        "--set",
+        "allow_anonymous=on",
     )
 
     def setUp(self):

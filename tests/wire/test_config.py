@@ -280,7 +280,7 @@ class ListenersTest(WireTest):
 
 @plain_only("listening is the same, and this test dials by itself")
 class ListenEverywhereTest(WireTest):
-    args = ("--listen", "tcp://*:0")
+    args = ("--listen", "tcp://*:0", "--set", "allow_anonymous=on")
 
     def test_a_star_is_every_address(self):
         port = int(re.search(r":(\d+)\b(?!.*:\d)", self.server.ready_line)[1])

@@ -103,7 +103,8 @@ class LifecycleTest(WireTest):
     def test_an_address_that_is_not_of_this_machine_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(
-                [SMQD, "--listen", "tcp://192.0.2.1:0", "--data-dir", folder],
+                [SMQD, "--listen", "tcp://192.0.2.1:0", "--set", "allow_anonymous=on",
+                 "--data-dir", folder],
                 capture_output=True,
                 text=True,
                 timeout=max(60, HANG_S),

@@ -178,7 +178,7 @@ static inline void connect(struct conn_handle conn, const char *uid)
         (struct envelope){.kind = ENVELOPE_CONNECT,
                           .hash = hash,
                           .msg = msg_copy(mem_of[conn.host_index],
-                                          span_of(identity, 1 + strlen(uid)))});
+                                          span_of(identity, 3 + strlen(uid)))});
 }
 
 static inline void publish(struct conn_handle conn, uint32_t id, uint32_t count)

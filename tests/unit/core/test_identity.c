@@ -52,6 +52,27 @@ Test(identity, rights_do_not_depend_on_the_info)
     expect_text(read.info, "");
 }
 
+static bool is_bound(const char *uid, enum login login, const char *name)
+{
+    struct identity identity = {.uid = text(uid), .login = login, .name = text(name)};
+
+    return identity_is_bound(&identity);
+}
+
+Test(identity, a_uid_can_be_bound_to_its_login)
+{
+    cr_assert(is_bound("alice", LOGIN_USER, "alice"));
+    cr_assert(is_bound("alice:lamp", LOGIN_USER, "alice"));
+    cr_assert(is_bound("alice:", LOGIN_WEB, "alice"));
+    cr_assert_not(is_bound("alice-lamp", LOGIN_USER, "alice"));
+    cr_assert_not(is_bound("alic", LOGIN_USER, "alice"));
+    cr_assert_not(is_bound("bob:alice", LOGIN_USER, "alice"));
+    cr_assert(is_bound("lamp-1", LOGIN_CERT, "lamp-1"));
+    cr_assert_not(is_bound("lamp-1:x", LOGIN_CERT, "lamp-1"), "certificates may have colons");
+    cr_assert(is_bound("lamp-1", LOGIN_KEY, "lamp-1"));
+    cr_assert_not(is_bound("", LOGIN_ANONYMOUS, ""));
+}
+
 Test(identity, the_same_login_takes_over_and_no_other)
 {
     struct identity alice = person(LOGIN_USER, "alice");

@@ -262,7 +262,7 @@ Test(config, takes_an_empty_file_as_the_defaults)
 
 Test(config, takes_every_kind_of_key)
 {
-    take("listen = {\"tcp://*:1\", \"tcp://[::1]:2\"}\n"
+    take("listen = {\"tcp://*:1\", \"tcp://[::1]:2\"}\nallow_anonymous = on\n"
          "threads { io = 2 router = auto spin = 50us }\n"
          "receive { buffer_bytes = 16K }\n"
          "limits { slow_consumer = disconnect memory = 48M }\n"
@@ -328,8 +328,10 @@ Test(config, lets_the_command_line_win)
         .setting_count = 3,
     };
 
-    cr_assert(load_with("listen = {\"tcp://*:1\"}\ndrain_ms = 6\ndata_dir = x\n", options), "%s",
-              error.text);
+    cr_assert(
+        load_with("listen = {\"tcp://*:1\"}\nallow_anonymous = on\ndrain_ms = 6\ndata_dir = x\n",
+                  options),
+        "%s", error.text);
     cr_assert_eq(config.drain_timeout_ms, 8, "the last one");
     cr_assert_eq(config.limits.memory_bytes_max, UINT64_C(1) << 30);
     cr_assert_eq(config.listener_count, 2);
@@ -339,11 +341,84 @@ Test(config, lets_the_command_line_win)
 
 Test(config, takes_listeners_as_a_setting)
 {
-    struct options options = {.settings = {"listen=tcp://*:1,tcp://[::1]:2"}, .setting_count = 1};
+    struct options options = {.settings = {"listen=tcp://*:1,tcp://[::1]:2", "allow_anonymous=on"},
+                              .setting_count = 2};
 
     cr_assert(load_with(NULL, options), "%s", error.text);
     cr_assert_eq(config.listener_count, 2);
     cr_assert_eq(config.listeners[1].port, 2);
+}
+
+/* -- who may come in -- */
+
+Test(config, reads_who_may_come_in)
+{
+    take("instance \"/a\" {\n"
+         "    auth = {\"key\", \"password\", \"anonymous\"}\n"
+         "    users = u\n"
+         "    keys = \"k\"\n"
+         "    acl = l\n"
+         "}\n"
+         "instance \"/b\" { auth = {web} bind_uid = on }\n"
+         "instance \"/c\" {}\n");
+    const struct config_instance *a = &config.instances[0];
+
+    cr_assert_eq(a->auth_count, 3);
+    cr_assert_eq(a->auth[0], CONFIG_AUTH_KEY);
+    cr_assert_eq(a->auth[2], CONFIG_AUTH_ANONYMOUS);
+    cr_assert_str_eq(a->users_path, "u");
+    cr_assert_str_eq(a->keys_path, "k");
+    cr_assert_str_eq(a->acl_path, "l");
+    cr_assert_not(a->bind_uid);
+    cr_assert(config.instances[1].bind_uid);
+    cr_assert(config_lets_in_anybody(a));
+    cr_assert_not(config_lets_in_anybody(&config.instances[1]));
+    cr_assert(config_lets_in_anybody(&config.instances[2]));
+    cr_assert(config_asks_for(&config.instances[2], CONFIG_AUTH_CERTIFICATE));
+    cr_assert_null(config.instances[2].acl_path);
+}
+
+Test(config, refuses_lists_that_make_no_sense)
+{
+    refuse("instance \"/a\" {\nauth = {pasword} }", 2, "did you mean \"password\"?");
+    refuse("instance \"/a\" {\nauth = {fingerprint} }", 2, "write some of password, key");
+    refuse("instance \"/a\" { auth = {key,\nkey} }", 2, "in the list already");
+    refuse("instance \"/a\" { auth = {anonymous,\nkey} }", 2, "write it last");
+    refuse("instance \"/a\" {\nbind_uid = yes }", 2, "write on or off");
+    refuse("instance \"/a\" {\nuser = x }", 2, "instance.users");
+}
+
+static void refuse_whole(const char *text, const char *words)
+{
+    cr_assert_not(load_with(text, (struct options){0}), "taken: %s", text);
+    cr_assert_not_null(strstr(error.text, words), "%s", error.text);
+}
+
+Test(config, refuses_ways_in_that_have_no_file_and_files_that_have_no_way)
+{
+    refuse_whole("instance \"/a\" { auth = {password} }", "needs users = \"FILE\"");
+    refuse_whole("instance \"/a\" { auth = {key} }", "needs keys = \"FILE\"");
+    refuse_whole("instance \"/a\" { users = x }", "add it to auth");
+    refuse_whole("instance \"/a\" { auth = {password} users = u keys = x }", "add it to auth");
+    refuse_whole("instance \"/a\" { auth = {certificate} }", "needs tls.client_auth");
+    refuse_whole("instance \"/a\" { bind_uid = on }", "without anonymous");
+}
+
+Test(config, an_open_address_must_be_wanted)
+{
+    const char *words = "allow_anonymous = on";
+
+    refuse_whole("listen = {\"tcp://*:1\"}", words);
+    refuse_whole("listen = {\"tcp://127.0.0.1:1\", \"tls://10.0.0.1:1\"}", words);
+    refuse_whole("listen = {\"tcp://[::]:1\"}", words);
+    refuse_whole("listen = {\"tcp://*:1\"}\ninstance \"/a\" { auth = {key} keys = k }\n"
+                 "instance \"/b\" {}",
+                 "\"/b\" asks nobody");
+    refuse_whole("listen = {\"tls://*:1\"} tls { client_auth = optional }", words);
+    take("listen = {\"tcp://*:1\"}\nallow_anonymous = on");
+    take("listen = {\"tcp://127.0.0.9:1\", \"tcp://[::1]:1\", \"tcp://localhost:2\"}");
+    take("listen = {\"tcp://*:1\"}\ninstance \"/a\" { auth = {key} keys = k }");
+    take("listen = {\"tls://*:1\"} tls { client_auth = required }");
 }
 
 /* -- printing -- */
@@ -390,10 +465,11 @@ Test(config, is_what_default_conf_says_when_nothing_is_said)
 
 Test(config, reads_back_what_it_prints)
 {
-    take("listen = {\"tcp://*:1\", \"tcp://[::1]:2\"}\n"
+    take("listen = {\"tcp://*:1\", \"tcp://[::1]:2\"}\nallow_anonymous = on\n"
          "threads { io = 3 router = 0 lane_slots = 64 spin = 1ms }\n"
          "limits { slow_consumer = drop_old memory = 100000000 queue_bytes = 1M }\n"
          "instance \"/a\" { topic \"q\\\"\\\\\\x01\\x24{HOME} #/*\" { tid = 5 } }\n"
+         "instance \"/c\" { auth = {key, web} keys = 'k y' acl = a bind_uid = on }\n"
          "instance \"/b\" { subtopic 'x y' { stid = 4294967295 } }\n"
          "data_dir = '${HOME}\"x'\n");
     cr_assert_str_eq(config.instances[0].topics[0].name, "q\"\\\x01${HOME} #/*");
@@ -401,7 +477,11 @@ Test(config, reads_back_what_it_prints)
 
     take(first);
     cr_assert_str_eq(config.instances[0].topics[0].name, "q\"\\\x01${HOME} #/*");
-    cr_assert_eq(config.instances[1].subtopics[0].id, UINT32_MAX);
+    cr_assert_eq(config.instances[1].auth[1], CONFIG_AUTH_WEB);
+    cr_assert_str_eq(config.instances[1].keys_path, "k y");
+    cr_assert_str_eq(config.instances[1].acl_path, "a");
+    cr_assert(config.instances[1].bind_uid);
+    cr_assert_eq(config.instances[2].subtopics[0].id, UINT32_MAX);
     cr_assert_str_eq(config.data_dir, "${HOME}\"x");
     cr_assert_eq(config.limits.memory_bytes_max, 100000000);
     cr_assert_str_eq(printed(), first);
