@@ -295,7 +295,7 @@ static void an_upgrade_needs_a_login_and_a_page_of_ours(void)
              "GET /admin.smq HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\n%s\r\n", cookie);
     CHECK_EQUAL(ask_from(0, request, ENVELOPE_UPGRADE), 0);
     CHECK_EQUAL(answer.status, HTTP_ANSWER_UPGRADE);
-    CHECK_TEXT(text, "");
+    CHECK_TEXT(text, "admin"); /* who it is */
     CHECK_EQUAL(ask_from(0, "GET /admin.smq HTTP/1.1\r\nHost: h\r\nOrigin: http://h\r\n\r\n",
                          ENVELOPE_UPGRADE),
                 401);
