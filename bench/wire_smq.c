@@ -206,8 +206,7 @@ static void smq_next(struct wire *wire, struct span input, struct buffer *out,
 static void upgrade_take(struct wire *wire, struct span input, struct wire_event *event)
 {
     const char *text = (const char *)input.data;
-    const char *end =
-        input.bytes_count > 0 ? memmem(text, input.bytes_count, "\r\n\r\n", 4) : NULL;
+    const char *end = input.bytes_count > 0 ? memmem(text, input.bytes_count, "\r\n\r\n", 4) : NULL;
 
     if (end == NULL)
         return; /* a server that never ends its head is noticed by its silence */
