@@ -68,14 +68,6 @@ struct sink_context {
     struct conn *conn;
 };
 
-static bool take_plain(void *context, uint8_t *bytes, size_t bytes_count)
-{
-    struct sink_context *to = context;
-
-    session_input(to->io, to->conn, bytes, bytes_count);
-    return to->conn->state < CONN_LEAVING;
-}
-
 static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
 {
     struct sink_context *to = context;
@@ -157,12 +149,20 @@ static void end_handshake(struct io *io, struct conn *conn)
     io_count(io, IO_STAT_TLS_HANDSHAKING, (uint64_t)-1);
 }
 
+/* The gauge of those to whom this certificate was shown. */
+static void count_served(struct io *io, enum tls_cert cert, uint64_t amount)
+{
+    if (cert != TLS_CERT_NONE)
+        io_count(io, cert == TLS_CERT_RSA ? IO_STAT_SERVED_RSA : IO_STAT_SERVED_ECC, amount);
+}
+
 static void count_established(struct io *io, struct conn *conn)
 {
     const struct tls_info info = tls_conn_info(conn->tls);
 
     conn->flags |= CONN_SECURED;
     end_handshake(io, conn);
+    count_served(io, info.cert, 1);
     io_count(io, IO_STAT_TLS_HANDSHAKES, 1);
     io_count(io, info.version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
     if (info.resumed)
@@ -203,11 +203,27 @@ static void on_failed(struct io *io, struct conn *conn)
               failure.text ? failure.text : "");
 }
 
-/* What a feed or a resume has come to. */
-static void act_on(struct io *io, struct conn *conn, enum tls_status status)
+static void note_established(struct io *io, struct conn *conn)
 {
     if (!(conn->flags & CONN_SECURED) && tls_conn_is_established(conn->tls))
         count_established(io, conn);
+}
+
+/* A client may speak in the segment of its Finished: that it is who its certificate says must be
+ * known by then. */
+static bool take_plain(void *context, uint8_t *bytes, size_t bytes_count)
+{
+    struct sink_context *to = context;
+
+    note_established(to->io, to->conn);
+    session_input(to->io, to->conn, bytes, bytes_count);
+    return to->conn->state < CONN_LEAVING;
+}
+
+/* What a feed or a resume has come to. */
+static void act_on(struct io *io, struct conn *conn, enum tls_status status)
+{
+    note_established(io, conn);
     switch (status) {
     case TLS_OK:
         return;
@@ -425,6 +441,8 @@ void secure_free(struct io *io, struct conn *conn)
     end_handshake(io, conn);
     if (!conn->tls)
         return;
+    if (conn->flags & CONN_SECURED)
+        count_served(io, tls_conn_info(conn->tls).cert, (uint64_t)-1);
     outq_clear(secure_queue(conn), &io->mem);
     tls_conn_destroy(io->secure->engine, conn->tls);
     conn->tls = NULL;

@@ -92,7 +92,30 @@ class TwoPoliciesTest(PolicyTest):
         context = self.trusting()
         context.load_cert_chain(self.server.ca / "device" / "device-9.pem")
         self.assertEqual(self.row_of(self.join(1, context, b"device-9"))["identity"], "device-9")
-        self.assertEqual(self.row_of(self.join(0, context, b"device-9"))["identity"], "")
+        self.assertEqual(self.row_of(self.join(0, context, b"device-8"))["identity"], "")
+        nobody = self.dial(0, context)  # no certificate: it does not get the device's UID
+        nobody.send(http_head(), connect_frame(b"device-9"))
+        nobody.read_init()
+        nobody.expect_refused(wire.SMQ_CONNACK_ACCESS_DENIED)
+
+    def test_who_speaks_in_the_segment_of_its_finished_is_known_by_its_certificate(self):
+        smq_ca("device", "device-7", "--dir", self.server.ca)
+        context = self.trusting()
+        context.load_cert_chain(self.server.ca / "device" / "device-7.pem")
+        client = self.dial(1, context)
+        tls = client.socket
+        while not tls.is_ready:
+            try:
+                tls.session.do_handshake()
+                tls.is_ready = True
+            except ssl.SSLWantReadError:
+                tls._flush()
+                tls._receive()
+        client.send(http_head(), connect_frame(b"device-7"))  # with the Finished, in one call
+        client.read_init()
+        client.read_connack()
+        row = self.row_of(client)
+        self.assertEqual((row["login"], row["name"]), ("cert", "device-7"))
 
     def test_a_session_is_taken_by_equal_addresses_and_by_no_other(self):
         context = self.trusting()
