@@ -45,6 +45,14 @@ struct msg;
     X(HTTP_REQUEST) /* conn asks for a page; UPGRADE, KEEP, SECURE; msg: see below */              \
     X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response */                        \
     X(END)          /* conn is to be disconnected; msg: the reason */                              \
+    X(REPORT)       /* to control, too: begin (ON) or end to send what follows */                  \
+    X(JOINED)       /* msg: rows of count clients that came; id: more, left out */                 \
+    X(LEFT)         /* msg: ids, in JSON, of count clients that went; id: more, left out */        \
+    X(TAP)          /* begin (ON) or end to send TAPPED of conn */                                 \
+    X(TAPPED)       /* msg: a run from conn, or to it (OUT); id: messages left out before it */    \
+    /* -- control to web actor -- */                                                               \
+    X(EVENT)     /* status: level; hash: Unix ms; msg: name, 0, text; count: left out before it */ \
+    X(TLS_FACTS) /* msg: members of the stats object about certificates and the last reload */     \
     /* -- a helper thread to an I/O actor -- */                                                    \
     X(SIGNED)       /* the RSA signature that conn waits for is made */                            \
     X(AUTH_VERDICT) /* the password that conn showed; status: enum passwd_verdict */               \
@@ -90,6 +98,10 @@ enum http_answer {
 #define ENVELOPE_SERVER       0x40u /* wants ETID 1; goes to the shard that owns it */
 #define ENVELOPE_JUDGE        0x80u /* may it? The name is not known; msg begins with the client's */
                                     /* identity (core/identity.h), of hash bytes or all of it */
+
+/* Flags of REPORT and TAP, and of TAPPED. */
+#define ENVELOPE_ON  0x01u
+#define ENVELOPE_OUT 0x01u
 
 /* Flags of HTTP_REQUEST. */
 #define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */

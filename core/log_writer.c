@@ -51,6 +51,16 @@ static size_t format_time(int64_t time_ns, char *out, size_t room)
            (size_t)snprintf(out + used, room - used, ".%03dZ ", (int)(time_ns / 1000000 % 1000));
 }
 
+size_t log_note_text(const struct log_note *note, char *out, size_t room)
+{
+    out[0] = '\0';
+    if (note->folded_count == 0)
+        return 0;
+    return (size_t)snprintf(out, room, " (%s %" PRIu64 " %s within %d s)",
+                            note->differed ? "the last of" : "repeated", note->folded_count,
+                            note->differed ? "more" : "times", (int)(note->window_ns / 1000000000));
+}
+
 /* One line with its newline into @out (LOG_LINE_BYTES). Returns its bytes. */
 static size_t format_line(bool journal, const struct log_record *record,
                           const struct log_note *note, char *out)
@@ -66,11 +76,7 @@ static size_t format_line(bool journal, const struct log_record *record,
         used += (size_t)snprintf(out + used, room - used, "%s ", levels[record->level].word);
     }
     used += (size_t)snprintf(out + used, room - used, "%.64s %s", record->name, record->text);
-    if (note->folded_count > 0)
-        used += (size_t)snprintf(out + used, room - used, " (%s %" PRIu64 " %s within %d s)",
-                                 note->differed ? "the last of" : "repeated", note->folded_count,
-                                 note->differed ? "more" : "times",
-                                 (int)(note->window_ns / 1000000000));
+    used += log_note_text(note, out + used, room - used);
     must(used < room); /* LOG_LINE_BYTES is the sum of the parts */
     out[used] = '\n';
     return used + 1;
@@ -128,6 +134,8 @@ static void append(void *context, const struct log_record *record, const struct 
 {
     struct log_writer *writer = context;
 
+    if (writer->also)
+        writer->also(writer->also_context, record, note);
     if (!has_room(writer, 1)) {
         writer->unwritten_count += note->folded_count > 0 ? note->folded_count : 1;
         return;
@@ -142,6 +150,7 @@ void log_writer_init(struct log_writer *writer, int fd)
     writer->journal = is_journal(fd);
     writer->unwritten_count = 0;
     writer->buffered_bytes = 0;
+    writer->also = NULL;
     log_fold_init(&writer->fold, append, writer);
 }
 

@@ -24,10 +24,18 @@ struct log_writer {
     uint32_t buffered_bytes;
     char buffer[LOG_BUFFER_BYTES];
     struct log_fold fold;
+    /* Who else hears each line, while it is made; may be NULL. */
+    void (*also)(void *context, const struct log_record *record, const struct log_note *note);
+    void *also_context;
 };
 
 /* @fd: where the lines go, usually 2; not closed by us. */
 void log_writer_init(struct log_writer *writer, int fd);
+
+/* What a line says behind the text when it stands for several events: " (repeated 3 times ...)", or
+ * nothing. Returns its length; LOG_NOTE_BYTES are always enough. */
+#define LOG_NOTE_BYTES 80u
+size_t log_note_text(const struct log_note *note, char *out, size_t room);
 
 /**
  * Write what the @lanes hold, and the summaries that are due.

@@ -615,6 +615,13 @@ static void dispatch(struct shard *shard, struct envelope *envelope)
     case ENVELOPE_HTTP_REQUEST:
     case ENVELOPE_HTTP_ANSWER:
     case ENVELOPE_END:
+    case ENVELOPE_REPORT:
+    case ENVELOPE_JOINED:
+    case ENVELOPE_LEFT:
+    case ENVELOPE_TAP:
+    case ENVELOPE_TAPPED:
+    case ENVELOPE_EVENT:
+    case ENVELOPE_TLS_FACTS:
     case ENVELOPE_KIND_COUNT:
         break;
     }

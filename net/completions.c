@@ -329,7 +329,7 @@ static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t li
         return;
     }
     if (reactor->listeners[listener_index].tls)
-        conn->flags |= CONN_TLS;
+        conn_speaks(io, conn, CONN_TLS);
     session_open(io, conn);
     if (reactor->knows_peer_addresses) {
         /* Answered within the submission, so before any byte of the connection is looked at. */

@@ -109,6 +109,22 @@ struct conn_handle conn_handle_of(const struct io *io, const struct conn *conn)
                                 .slot_index = conn->slot_index};
 }
 
+/* The gauge of what it speaks. */
+static void count_transport(struct io *io, const struct conn *conn, uint64_t amount)
+{
+    enum io_stat plain = conn->flags & CONN_WS ? IO_STAT_OPEN_WS : IO_STAT_OPEN_TCP;
+    enum io_stat secure = conn->flags & CONN_WS ? IO_STAT_OPEN_WSS : IO_STAT_OPEN_TLS;
+
+    io_count(io, conn->flags & CONN_TLS ? secure : plain, amount);
+}
+
+void conn_speaks(struct io *io, struct conn *conn, uint32_t flag)
+{
+    count_transport(io, conn, (uint64_t)-1);
+    conn->flags |= flag;
+    count_transport(io, conn, 1);
+}
+
 struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_index)
 {
     must(slot_index < io->slot_count_max);
@@ -128,9 +144,10 @@ struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_inde
         io->next_generation = 1;
     conn->slot_index = slot_index;
     conn->listener_index = listener_index;
-    conn->last_input_tick = conn->wait_tick = io->now_tick;
+    conn->last_input_tick = conn->wait_tick = conn->since_tick = io->now_tick;
     conn_set_state(conn, CONN_HTTP);
     io_count(io, IO_STAT_OPEN, 1);
+    count_transport(io, conn, 1);
     return conn;
 }
 
@@ -145,6 +162,7 @@ void conn_free(struct io *io, struct conn *conn)
     outq_clear(&conn->out, &io->mem);
     conn_set_state(conn, CONN_FREE);
     io_count(io, IO_STAT_OPEN, (uint64_t)-1);
+    count_transport(io, conn, (uint64_t)-1);
     if (--(*chunk)->used_count > 0)
         return;
     mem_free(&io->mem, MEM_CONN, *chunk, sizeof(**chunk));
@@ -390,6 +408,8 @@ void conn_send_run(struct io *io, struct conn *conn, struct run *run)
     }
     io_count(io, IO_STAT_MESSAGES_OUT, run->frame_count);
     conn->sent_count += run->frame_count;
+    if (conn->flags & CONN_TAPPED)
+        tap_run(io, conn, /* is_out */ true, run->raw, run->frame_count);
     conn_mark(io, conn);
 }
 

@@ -100,6 +100,7 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_PAGES       0x80000u /* counts in the pages quota, not in handshakes */
 #define CONN_CHECKING    0x100000u  /* JOINING: a worker checks its password */
 #define CONN_RULED       0x200000u  /* its instance has an access list */
+#define CONN_TAPPED      0x400000u  /* its runs are told to the web actor (net/tap.c) */
 #define CONN_WAITS       0x1000000u /* stands in line to begin a TLS handshake: nothing is read */
 #define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */
 #define CONN_SHAKES      0x4000000u /* the TLS handshake is in progress */
@@ -156,10 +157,13 @@ struct conn {
     uint16_t held_count;
     uint16_t pending_count; /* requests for holds that the shards have not answered yet */
     union {
-        struct held only_held;             /* held_capacity_log2 0: what it holds */
-        struct held *held;                 /* else: that many */
-        struct sockaddr_in6 *peer_pending; /* just accepted: where the kernel puts the address */
+        struct held only_held; /* held_capacity_log2 0: what it holds */
+        /* else: that many. Packed, so that four bytes are left for the next field */
+        struct held *held __attribute__((packed));
+        /* just accepted: where the kernel puts the address */
+        struct sockaddr_in6 *peer_pending __attribute__((packed));
     };
+    uint32_t since_tick;  /* of its accept */
     struct msg *identity; /* core/identity.h; shared with the shard. Before the Connect: NULL, or
                              without a UID the web login that the upgrade was allowed for */
     struct conn_input *input; /* NULL when nothing is incomplete */
@@ -186,6 +190,9 @@ void conn_set_state(struct conn *conn, enum conn_state next);
  * Returns: NULL when there is no memory for it (the caller closes the descriptor).
  */
 MUST_CHECK struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_index);
+
+/* It speaks TLS (CONN_TLS), or WebSocket (CONN_WS): counted by what it speaks. */
+void conn_speaks(struct io *io, struct conn *conn, uint32_t flag);
 
 /* The descriptor is closed: give the slot back. */
 void conn_free(struct io *io, struct conn *conn);

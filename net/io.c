@@ -40,6 +40,7 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->now_tick = now_tick;
     io->shed_cursor = 0;
     io->is_listing = false;
+    io->report = (struct io_report){.is_on = false};
     table_init(&io->topic_ids, holds_topic_hash_of, io);
     pool_init(&io->topics, MEM_FANOUT, sizeof(struct local_topic));
     wheel_init(&io->wheel, now_tick, timer_of, io);

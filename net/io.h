@@ -19,6 +19,7 @@
 #include "core/stats.h"
 #include "core/table.h"
 #include "net/conn.h"
+#include "net/report.h"
 #include "tls/failure.h"
 
 #define IO_STATS(X)                                                                                \
@@ -33,6 +34,12 @@
     X(REFUSED_MEMORY, "refused_memory_total", "connections", "refused: memory_limit is near")      \
     X(OPEN, "open", "connections", "connections at the moment, handshakes included")               \
     X(LIVE, "live", "connections", "clients past Connack at the moment")                           \
+    X(OPEN_TCP, "open_tcp", "connections", "of those open, plain TCP")                             \
+    X(OPEN_TLS, "open_tls", "connections", "of those open, TLS")                                   \
+    X(OPEN_WS, "open_ws", "connections", "of those open, WebSocket")                               \
+    X(OPEN_WSS, "open_wss", "connections", "of those open, WebSocket over TLS")                    \
+    X(SERVED_ECC, "served_ecc", "connections", "of those open, served the ECDSA certificate")      \
+    X(SERVED_RSA, "served_rsa", "connections", "of those open, served the RSA certificate")        \
     X(MESSAGES_IN, "messages_in_total", "messages", "Publishes received")                          \
     X(MESSAGES_OUT, "messages_out_total", "messages", "Publishes queued to receivers")             \
     X(BYTES_IN, "bytes_in_total", "bytes", "bytes received")                                       \
@@ -175,6 +182,7 @@ struct io {
     uint32_t shed_cursor;
     uint32_t list_cursor;
     uint32_t list_count;
+    struct io_report report;
     struct mem mem;
     uint32_t web_index; /* as in io_options */
     ws_accept_fn *ws_accept;

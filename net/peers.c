@@ -4,18 +4,19 @@
  * Thread: the I/O actor's. A bite each turn, so that listing 20,000 connections delays nobody.
  * What clients chose (UID, info) is escaped here; bytes that are not ASCII become \u00XX.
  */
+#include "net/peers.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/identity.h"
 #include "core/json_text.h"
 #include "core/msg.h"
 #include "net/holds.h"
-#include "net/io.h"
 
 #define CONNS_A_TURN     256u
-#define ROW_BYTES_MAX    8192u /* UID, names and info, each at most six characters a byte ... */
-#define INFO_BYTES_SHOWN 256u  /* ... so the info is cut */
+#define INFO_BYTES_SHOWN 256u /* so that a row has its bounds */
 
 static struct identity identity_of(const struct conn *conn)
 {
@@ -27,12 +28,29 @@ static struct identity identity_of(const struct conn *conn)
     return identity;
 }
 
-/* One row; returns its length. */
-static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW_BYTES_MAX])
+static const char *transport_of(const struct conn *conn)
+{
+    if (conn->flags & CONN_WS)
+        return conn->flags & CONN_TLS ? "wss" : "ws";
+    return conn->flags & CONN_TLS ? "tls" : "tcp";
+}
+
+/* When it was accepted, as Unix time; to a tick. */
+static long long since_ms(const struct io *io, const struct conn *conn)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000 -
+           (long long)(io->now_tick - conn->since_tick) * WHEEL_TICK_MS;
+}
+
+size_t peers_put_row(const struct io *io, const struct conn *conn, char out[PEERS_ROW_BYTES_MAX])
 {
     char ip[CONN_IP_TEXT_BYTES];
     struct identity identity = identity_of(conn);
-    size_t used = (size_t)sprintf(out, "{\"uid\":\"");
+    size_t used = (size_t)sprintf(out, "{\"id\":\"%u.%u.%u\",\"uid\":\"", io->io_index,
+                                  conn->slot_index, conn->generation);
 
     uint32_t received_count = conn->state < CONN_JOINING ? 0 : conn->received_count;
 
@@ -46,17 +64,18 @@ static size_t put_row(const struct io *io, const struct conn *conn, char out[ROW
     used += (size_t)sprintf(
         out + used,
         "\",\"etid\":%u,\"address\":\"%s\",\"port\":%u,\"state\":\"%s\",\"instance\":\"%s\","
-        "\"io\":%u,\"topics\":%u,\"subscriptions\":%u,\"received\":%u,\"sent\":%u,"
+        "\"transport\":\"%s\",\"since\":%lld,\"io\":%u,\"topics\":%u,\"subscriptions\":%u,"
+        "\"received\":%u,\"sent\":%u,"
         "\"dropped\":%u,\"queued_bytes\":%u,\"silent_s\":%u",
         conn->etid, ip, conn->peer_port, conn_state_name((enum conn_state)conn->state),
-        io->config->instances[conn->instance_index].path, io->io_index,
-        holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED), received_count,
-        conn->sent_count, conn->dropped_count, conn->out.queued_bytes,
+        io->config->instances[conn->instance_index].path, transport_of(conn), since_ms(io, conn),
+        io->io_index, holds_count(conn, HELD_TOPIC), holds_count(conn, HELD_SUBSCRIBED),
+        received_count, conn->sent_count, conn->dropped_count, conn->out.queued_bytes,
         (io->now_tick - conn->last_input_tick) / (1000u / WHEEL_TICK_MS));
-    must(used < ROW_BYTES_MAX);
+    must(used < PEERS_ROW_BYTES_MAX);
     if (io->secure_calls)
-        used += io->secure_calls->put_row(conn, out + used, ROW_BYTES_MAX - used - 1);
-    must(used + 1 < ROW_BYTES_MAX);
+        used += io->secure_calls->put_row(conn, out + used, PEERS_ROW_BYTES_MAX - used - 1);
+    must(used + 1 < PEERS_ROW_BYTES_MAX);
     out[used++] = '}';
     return used;
 }
@@ -89,7 +108,7 @@ static void send_rows(struct io *io, uint16_t to, struct msg *rows, size_t bytes
 }
 
 #define SOME_BYTES 65536u /* of rows in one message */
-static_assert(SOME_BYTES > ROW_BYTES_MAX + 1, "a row always fits");
+static_assert(SOME_BYTES > PEERS_ROW_BYTES_MAX + 1, "a row always fits");
 
 /* Those that are asked for by name: at once, as many in a message as fit, so that the answer takes
  * a few places in the lane and not one for each. */
@@ -108,7 +127,7 @@ static void list_some(struct io *io, const struct envelope *request)
 
         if (!conn || conn->state >= CONN_LEAVING)
             continue;
-        if (rows && used + 1 + ROW_BYTES_MAX > SOME_BYTES) {
+        if (rows && used + 1 + PEERS_ROW_BYTES_MAX > SOME_BYTES) {
             send_rows(io, request->from, rows, used);
             rows = NULL;
         }
@@ -120,7 +139,7 @@ static void list_some(struct io *io, const struct envelope *request)
             break;
         if (used > 0)
             rows->bytes[used++] = ',';
-        used += put_row(io, conn, (char *)rows->bytes + used);
+        used += peers_put_row(io, conn, (char *)rows->bytes + used);
         end.count++;
     }
     if (rows)
@@ -157,7 +176,7 @@ static void end_list(struct io *io)
 
 void io_list_step(struct io *io)
 {
-    char row[ROW_BYTES_MAX];
+    char row[PEERS_ROW_BYTES_MAX];
     uint32_t looked_at = 0;
 
     if (!io->is_listing)
@@ -177,7 +196,7 @@ void io_list_step(struct io *io)
         looked_at++;
         if (conn->state == CONN_FREE || conn->state >= CONN_LEAVING)
             continue;
-        send_row(io, row, put_row(io, conn, row));
+        send_row(io, row, peers_put_row(io, conn, row));
         room--;
     }
     if (io->list_cursor < io->slot_count_max || room == 0)

@@ -279,6 +279,7 @@ static void run(struct reactor *reactor)
         if (io_auth_has_work(io))
             io_auth_judge_step(io);
         attend_to_marked(reactor);
+        io_report_step(io);
         (void)port_flush(io->port); /* is_backlogged asks again */
         if (!io->stopped)
             enter_kernel(reactor);

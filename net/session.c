@@ -376,6 +376,8 @@ void session_release(struct io *io, struct conn *conn)
     conn->flags |= CONN_RELEASED;
     holds_drop_all(io, conn);
     if (conn->etid != SMQ_ID_NONE)
+        report_left(io, conn);
+    if (conn->etid != SMQ_ID_NONE)
         port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_id(mesh, conn->etid)),
                   (struct envelope){.kind = ENVELOPE_GONE,
                                     .instance_index = conn->instance_index,

@@ -59,6 +59,7 @@ static void on_connected(struct io *io, const struct envelope *envelope)
 
     conn->etid = envelope->id;
     conn_set_state(conn, CONN_LIVE);
+    report_joined(io, conn);
     smq_store_u32(fixed + 1, conn->etid);
     session_send(io, conn, SMQ_CONNACK, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
     log_event(LOG_LEVEL_DEBUG, "conn.live", "uid=%.*s etid=%u", conn->identity->bytes[0],
@@ -341,6 +342,12 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_LIST:
         io_list_peers(io, envelope);
         break;
+    case ENVELOPE_REPORT:
+        io_report(io, envelope);
+        break;
+    case ENVELOPE_TAP:
+        io_tap(io, envelope);
+        break;
     case ENVELOPE_CONNECT:
     case ENVELOPE_GONE:
     case ENVELOPE_SUBSCRIBE:
@@ -353,6 +360,11 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
     case ENVELOPE_HTTP_REQUEST:
+    case ENVELOPE_JOINED:
+    case ENVELOPE_LEFT:
+    case ENVELOPE_TAPPED:
+    case ENVELOPE_EVENT:
+    case ENVELOPE_TLS_FACTS:
     case ENVELOPE_STOPPED:
     case ENVELOPE_ROWS:
     case ENVELOPE_ROWS_END:

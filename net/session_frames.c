@@ -149,6 +149,8 @@ static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t
     }
     io_count(io, IO_STAT_MESSAGES_IN, frame_count);
     conn->received_count += frame_count;
+    if (conn->flags & CONN_TAPPED)
+        tap_run(io, conn, /* is_out */ false, run, frame_count);
     push_to_owner(io, conn,
                   (struct envelope){.kind = ENVELOPE_PUBLISH,
                                     .flags = judge_bytes > 0 ? ENVELOPE_JUDGE : 0,

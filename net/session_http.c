@@ -86,7 +86,7 @@ static void greet_ws(struct io *io, struct conn *conn, const struct http_head *h
     must(bytes_count > 0 && (size_t)bytes_count < sizeof(answer));
     io_count(io, IO_STAT_WS_UPGRADES, 1);
     conn_send_http(io, conn, span_of(answer, (size_t)bytes_count));
-    conn->flags |= CONN_WS;
+    conn_speaks(io, conn, CONN_WS);
     send_init(io, conn);
 }
 

@@ -151,7 +151,7 @@ void admin_rows(struct admin *admin, const struct envelope *envelope)
 static void answer_line(struct admin *admin, struct admin_client *client)
 {
     if (strcmp(client->line, "stats") == 0) {
-        char *json = stats_json(admin->broker, /* with_tls */ true);
+        char *json = stats_json(admin->broker);
 
         append_text(client, json);
         append_text(client, "\n");

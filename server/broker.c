@@ -175,7 +175,6 @@ static void make_log_lanes(struct broker *broker)
 static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BYTES])
 {
     const struct config *config = broker->config;
-    struct siphash_key name_key = draw_key();
     uint32_t file_count_max = reactor_file_count_max();
     uint64_t wanted = (uint64_t)config->limits.connection_count_max +
                       config->limits.handshake_count_max + LIMIT_CONN_CHUNK;
@@ -184,7 +183,7 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
         struct shard_options options = {.config = config,
                                         .mesh = &broker->mesh,
                                         .quotas = &broker->quotas,
-                                        .name_key = name_key,
+                                        .name_key = broker->name_key,
                                         .random_key = draw_key(),
                                         .shard_index = i,
                                         .judge = rights_judge(&broker->rights, i)};
@@ -196,7 +195,7 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
             .config = config,
             .mesh = &broker->mesh,
             .quotas = &broker->quotas,
-            .name_key = name_key,
+            .name_key = broker->name_key,
             .random_key = draw_key(),
             .io_index = i,
             .web_index = config->web.enabled ? mesh_local_index(&broker->mesh, 0) : IO_NO_WEB,
@@ -265,6 +264,8 @@ enum status broker_init(struct broker *broker, const struct config *config,
     memset(broker, 0, sizeof(*broker));
     broker->config = config;
     broker->start_time_ns = read_clock_ns();
+    broker->main_thread = pthread_self();
+    broker->name_key = draw_key();
     mem_budget_init(&broker->budget, resolve_memory_limit(config));
     if (!rights_open(&broker->rights, config)) {
         snprintf(error, BROKER_ERROR_BYTES, "%.500s", broker->rights.error);
@@ -305,7 +306,8 @@ enum status broker_make_web(struct broker *broker, char *first_password,
                                   .mesh_index = mesh_local_index(&broker->mesh, 0),
                                   .mem = &broker->web_mem,
                                   .log = broker->log_lanes[broker->io_count],
-                                  .source = &broker->web_source};
+                                  .source = &broker->web_source,
+                                  .name_key = broker->name_key};
 
     broker->web = web_create(&options, first_password, error);
     return broker->web ? STATUS_OK : STATUS_SYSTEM;

@@ -43,7 +43,9 @@ struct broker {
     struct mem web_mem;
     struct parker web_parker;
     pthread_t web_thread;
-    uint16_t *ports; /* [listener_count] the real port of each configured listener */
+    pthread_t main_thread;       /* who made it, and runs control */
+    struct siphash_key name_key; /* of names and UIDs: the same for all actors */
+    uint16_t *ports;             /* [listener_count] the real port of each configured listener */
     int64_t start_time_ns;
 };
 

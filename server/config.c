@@ -15,6 +15,7 @@
 #include "core/suggest.h"
 #include "server/config_keys.h"
 #include "server/config_parts.h"
+#include "webui/admin_topics.h"
 
 #define DEFAULT_LISTEN   "tcp://127.0.0.1:8080" /* reachable from this machine only: a safe start */
 #define DEFAULT_INSTANCE "/smq.lsp"             /* the path of the original server's examples */
@@ -376,8 +377,14 @@ void config_add_admin_instance(struct config *config)
 {
     char reason[CONFIG_REASON_BYTES];
 
-    if (config->web.enabled)
-        must(config_add_auth(append_instance(config, config->web.admin_path), "web", reason));
+    if (!config->web.enabled)
+        return;
+    struct config_instance *instance = append_instance(config, config->web.admin_path);
+
+    must(config_add_auth(instance, "web", reason));
+#define X(name, text, tid) must(config_add_pin(instance, PIN_TOPIC, text, tid, reason));
+    ADMIN_TOPICS(X)
+#undef X
 }
 
 static bool check_web(const struct config *config, const char *origin, struct config_error *error)

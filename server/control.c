@@ -23,6 +23,7 @@
 #include "server/notify.h"
 #include "server/stats_json.h"
 #include "server/watch.h"
+#include "server/web_news.h"
 
 #define OWN_FDS       3u         /* beside those of the admin socket */
 #define TICK_MS       1000       /* folded log lines, memory given back */
@@ -37,6 +38,7 @@ struct control {
     struct log_writer *log;
     struct admin *admin;
     struct watch watch; /* the files of TLS */
+    struct web_news news;
     int signal_fd;
     enum phase phase;
     uint32_t stopped_missing; /* STOPPED envelopes this phase waits for */
@@ -134,6 +136,7 @@ static void reload(struct control *control)
     bool good = book && (!has_tls || secrets_reload(&broker->secrets));
 
     watch_files(control);
+    web_news_reloaded(&control->news, good);
     if (!good) {
         auth_book_unref(book);
         return;
@@ -174,6 +177,8 @@ static void read_mail(struct control *control)
         while (port_pop(control->port, from, &envelope)) {
             if (envelope.kind == ENVELOPE_STOPPED)
                 on_stopped(control);
+            else if (envelope.kind == ENVELOPE_REPORT)
+                web_news_report(&control->news, &envelope);
             else
                 admin_rows(control->admin, &envelope);
             msg_unref(&broker->control_mem, envelope.msg);
@@ -286,19 +291,23 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
                               .signal_fd = signal_fd};
 
     begin_watch(&control);
+    web_news_init(&control.news, broker, log);
     while (control.phase != PHASE_DONE && !control.give_up) {
         wait_and_handle(&control);
         read_mail(&control);
-        (void)port_flush(control.port);
         while (log_drain(log, broker->log_lanes, broker->log_lane_count, now_ns()) > 0)
             ;
         give_memory_back(&control);
         mind_secrets(&control);
+        if (control.phase == PHASE_RUN)
+            web_news_tick(&control.news, now_ns());
+        (void)port_flush(control.port);
         if (control.phase != PHASE_RUN && now_ns() >= control.drain_end_ns) {
             report_cut(&control);
             control.give_up = true;
         }
     }
     watch_close(&control.watch);
+    log->also = NULL;
     return !control.give_up;
 }

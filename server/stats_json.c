@@ -1,4 +1,4 @@
-/* server/stats_json.c — see server/stats_json.h. Thread: control, or the web actor's. */
+/* server/stats_json.c — see server/stats_json.h. Thread: control. */
 #include "server/stats_json.h"
 
 #include <jansson.h>
@@ -285,7 +285,7 @@ static json_t *latency(const struct broker *broker)
     return object;
 }
 
-char *stats_json(const struct broker *broker, bool with_tls)
+char *stats_json(const struct broker *broker)
 {
     struct timespec now;
     json_t *root = json_object();
@@ -308,7 +308,7 @@ char *stats_json(const struct broker *broker, bool with_tls)
     if (broker->web)
         json_object_set_new(root, "web",
                             counters_of(web_stats(broker->web), web_stat_descs, WEB_STAT_COUNT));
-    if (with_tls && broker->secrets.set)
+    if (broker->secrets.set)
         json_object_set_new(root, "tls", tls(broker));
     if (auth_has_files(broker->config))
         json_object_set_new(root, "auth", auth(broker));

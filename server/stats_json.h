@@ -1,15 +1,14 @@
 /*
- * server/stats_json.h — all counters as one JSON text. Thread: control, or the web actor's; reads
- * other actors' counters relaxed, so figures of one answer may be a moment apart.
+ * server/stats_json.h — all counters as one JSON text. Thread: control; reads other actors'
+ * counters relaxed, so figures of one answer may be a moment apart.
  */
 #pragma once
 
 #include "server/broker.h"
 
-/* The caller frees it. Cost: about a millisecond. @with_tls: what is served, too; only control may
- * ask for that, since it changes it. */
-char *stats_json(const struct broker *broker, bool with_tls);
+/* The caller frees it. Cost: about a millisecond. */
+char *stats_json(const struct broker *broker);
 
-/* What is resident of the process, and which part of it is pages of files: the program and its
- * libraries, which several processes may share. */
+/* Any thread: what is resident of the process, and which part of it is pages of files: the program
+ * and its libraries, which several processes may share. */
 void stats_resident_bytes(uint64_t *rss_bytes, uint64_t *program_bytes);

@@ -10,17 +10,14 @@
 
 #include "server/config.h"
 #include "server/stats_json.h"
+#include "server/web_sample.h"
 #include "webui/metrics.h"
 
-/* -- JSON, and the configuration -- */
+/* -- figures, and the configuration -- */
 
-static void put_stats(void *context, struct body *out)
+static void sample(void *context, struct stats_sample *sample)
 {
-    char *text = stats_json(context, /* with_tls */ false);
-
-    body_put_text(out, text);
-    body_put_text(out, "\n");
-    free(text);
+    web_sample(context, sample);
 }
 
 static void put_config(void *context, struct body *out)
@@ -216,7 +213,7 @@ static void put_metrics(void *context, struct body *out)
 struct web_source web_source_of(struct broker *broker)
 {
     return (struct web_source){.context = broker,
-                               .put_stats = put_stats,
+                               .sample = sample,
                                .put_metrics = put_metrics,
                                .put_config = put_config};
 }

@@ -525,6 +525,19 @@ static const char suites_1_2[] = "[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHA
                                  "ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]:"
                                  "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384";
 
+static void note_facts(struct tls_context_facts *facts, enum tls_cert cert, STACK_OF(X509) * chain)
+{
+    X509 *leaf = sk_X509_value(chain, 0);
+    bool is_ecc = cert == TLS_CERT_ECC;
+
+    *(is_ecc ? &facts->have_ecc : &facts->have_rsa) = true;
+    *(is_ecc ? &facts->ecc_chain_bytes : &facts->rsa_chain_bytes) = chain_bytes(chain);
+    *(is_ecc ? &facts->ecc_expiry_s : &facts->rsa_expiry_s) = tls_time_s(X509_get0_notAfter(leaf));
+    (void)X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName,
+                                    is_ecc ? facts->ecc_subject : facts->rsa_subject,
+                                    TLS_SUBJECT_BYTES);
+}
+
 static bool install(struct building *building, SSL_CTX *ssl_context, enum tls_cert cert,
                     STACK_OF(X509) * chain, EVP_PKEY *key)
 {
@@ -533,13 +546,7 @@ static bool install(struct building *building, SSL_CTX *ssl_context, enum tls_ce
     must(SSL_CTX_use_certificate(ssl_context, sk_X509_value(chain, 0)) == 1);
     for (size_t i = 1; i < sk_X509_num(chain); i++)
         must(SSL_CTX_add1_chain_cert(ssl_context, sk_X509_value(chain, i)) == 1);
-    if (cert == TLS_CERT_ECC) {
-        context->facts.have_ecc = true;
-        context->facts.ecc_chain_bytes = chain_bytes(chain);
-    } else {
-        context->facts.have_rsa = true;
-        context->facts.rsa_chain_bytes = chain_bytes(chain);
-    }
+    note_facts(&context->facts, cert, chain);
     if (cert == TLS_CERT_RSA && context->signer) {
         EVP_PKEY_up_ref(key);
         context->rsa_key = key;

@@ -69,6 +69,8 @@ MUST_CHECK struct tls_context *tls_context_create(const struct tls_context_optio
 struct tls_context *tls_context_ref(struct tls_context *context); /* returns @context */
 void tls_context_unref(struct tls_context *context);              /* NULL is fine */
 
+#define TLS_SUBJECT_BYTES 80u
+
 /* What is served, for logs and statistics. */
 struct tls_context_facts {
     bool have_ecc;
@@ -82,6 +84,10 @@ struct tls_context_facts {
     int64_t crl_expiry_s;   /* when a fresher list was promised: after it, all clients fail */
     size_t ecc_chain_bytes; /* DER of all certificates that are sent */
     size_t rsa_chain_bytes;
+    int64_t ecc_expiry_s; /* of the server's own certificate alone */
+    int64_t rsa_expiry_s;
+    char ecc_subject[TLS_SUBJECT_BYTES]; /* its common name, maybe cut; "" when it has none */
+    char rsa_subject[TLS_SUBJECT_BYTES];
 };
 
 const struct tls_context_facts *tls_context_facts(const struct tls_context *context);

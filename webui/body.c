@@ -102,6 +102,28 @@ void body_put_json_text(struct body *body, const char *text)
     body_put_json(body, span_of(text, strlen(text)));
 }
 
+void body_put_base64(struct body *body, struct span bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t out_bytes = (bytes.bytes_count + 2) / 3 * 4;
+    char *out = (char *)room_for(body, out_bytes);
+
+    if (!out)
+        return;
+    for (size_t i = 0; i < bytes.bytes_count; i += 3) {
+        size_t left = bytes.bytes_count - i;
+        uint32_t bits = (uint32_t)bytes.data[i] << 16 |
+                        (left > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0) |
+                        (left > 2 ? bytes.data[i + 2] : 0);
+
+        *out++ = digits[bits >> 18];
+        *out++ = digits[bits >> 12 & 63];
+        *out++ = left > 1 ? digits[bits >> 6 & 63] : '=';
+        *out++ = left > 2 ? digits[bits & 63] : '=';
+    }
+    body->used_bytes += out_bytes;
+}
+
 struct span body_span(const struct body *body)
 {
     return body->msg ? span_of(body->msg->bytes + BODY_HEAD_BYTES_MAX, body->used_bytes)

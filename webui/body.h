@@ -42,6 +42,9 @@ static inline size_t body_bytes(const struct body *body)
     return body->used_bytes;
 }
 
+/* Without line breaks. */
+void body_put_base64(struct body *body, struct span bytes);
+
 /* What was put so far. */
 struct span body_span(const struct body *body);
 

@@ -12,6 +12,8 @@
 #include "core/limits.h"
 #include "webui/web_parts.h"
 
+#define SECOND_MS 1000
+
 const struct stat_desc web_stat_descs[WEB_STAT_COUNT] = {
 #define X(name, text, unit, help) [WEB_STAT_##name] = {text, unit, help},
     WEB_STATS(X)
@@ -228,6 +230,7 @@ static void dispatch(struct web *web, const struct envelope *envelope)
         return;
     case ENVELOPE_STOP:
         web->stopped = true;
+        publisher_stop(&web->publisher);
         return;
     case ENVELOPE_CONNECTED:
     case ENVELOPE_KICK:
@@ -238,6 +241,13 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_DELIVER:
     case ENVELOPE_DIRECT:
     case ENVELOPE_CHANGE:
+    case ENVELOPE_JOINED:
+    case ENVELOPE_LEFT:
+    case ENVELOPE_TAPPED:
+    case ENVELOPE_EVENT:
+    case ENVELOPE_TLS_FACTS:
+        publisher_envelope(&web->publisher, envelope);
+        return;
     case ENVELOPE_CONNECT:
     case ENVELOPE_GONE:
     case ENVELOPE_SUBSCRIBE:
@@ -253,6 +263,8 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_END:
     case ENVELOPE_RECHECK:
     case ENVELOPE_AUTH_VERDICT:
+    case ENVELOPE_REPORT:
+    case ENVELOPE_TAP:
     case ENVELOPE_SIGNED:
     case ENVELOPE_STOPPED:
     case ENVELOPE_RELOAD:
@@ -281,6 +293,21 @@ static uint32_t drain_lanes(struct web *web)
     return handled_count;
 }
 
+/* Once a second: look at everybody's counters, and tell who wants to know. */
+static void look_at_figures(struct web *web)
+{
+    if (web->now_ms < web->next_second_ms)
+        return;
+    /* By the second's end, not by this turn's: so it does not creep. After a long sleep, begin
+     * anew. */
+    web->next_second_ms += SECOND_MS;
+    if (web->next_second_ms <= web->now_ms)
+        web->next_second_ms = web->now_ms + SECOND_MS;
+    web->source->sample(web->source->context, stats_next(web->figures));
+    stats_taken(web->figures);
+    publisher_tick(&web->publisher, web->now_ms);
+}
+
 uint32_t web_turn(struct web *web, int64_t now_ms)
 {
     struct timespec now;
@@ -292,6 +319,9 @@ uint32_t web_turn(struct web *web, int64_t now_ms)
     web->now_s = now.tv_sec;
     web_count(web, WEB_STAT_TURNS, 1);
     uint32_t handled_count = drain_lanes(web) + web_login_verdicts(web);
+
+    if (!web->stopped)
+        look_at_figures(web);
 
     counter_set(&web->stats[WEB_STAT_SESSIONS], sessions_count(&web->sessions, now_ms));
     if (handled_count > 0 && mem_is_tight(web->mem->budget))
@@ -310,8 +340,8 @@ static int64_t boot_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Until somebody pushes to us or a password was judged; or, while a receiver's lane is full, for a
- * moment. */
+/* Until somebody pushes to us, a password was judged or the second is over; or, while a receiver's
+ * lane is full, for a moment. */
 static void park(struct web *web)
 {
     struct parker *parker = web->port->mesh->parkers[web->port->index];
@@ -324,7 +354,8 @@ static void park(struct web *web)
         return;
     }
     web_count(web, WEB_STAT_SLEEPS, 1);
-    int ready = poll(&wait, 1, port_is_clear(web->port) ? -1 : 1);
+    int64_t wait_ms = web->next_second_ms - boot_ms();
+    int ready = poll(&wait, 1, !port_is_clear(web->port) ? 1 : wait_ms > 0 ? (int)wait_ms : 0);
     must(ready >= 0 || errno == EINTR);
     if (ready > 0)
         (void)!read(parker->wake_fd, &unused, sizeof(unused)); /* EAGAIN: it was for nothing */
@@ -409,6 +440,27 @@ static struct msg *make_no_memory(struct mem *mem)
     return msg_copy(mem, span_of(text, sizeof(text) - 1));
 }
 
+/* The broker's own instance, behind a log-in. */
+static uint16_t admin_instance(const struct config *config)
+{
+    for (uint32_t i = 0; i < config->instance_count; i++)
+        if (config->instances[i].needs_login)
+            return (uint16_t)i;
+    must_never("there is a web UI, but no instance for it");
+}
+
+static void make_publisher(struct web *web, const struct web_options *options)
+{
+    struct publisher_options publisher = {.config = options->config,
+                                          .port = web->port,
+                                          .mem = web->mem,
+                                          .name_key = options->name_key,
+                                          .instance_index = admin_instance(options->config),
+                                          .stats = web->figures};
+
+    publisher_init(&web->publisher, &publisher);
+}
+
 struct web *web_create(const struct web_options *options, char *first_password, char *error)
 {
     size_t bytes_count = (sizeof(struct web) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -425,6 +477,9 @@ struct web *web_create(const struct web_options *options, char *first_password, 
     web->sessions.timeout_ms = options->config->web.session_ms;
     route_prefix(options->config->web.ui, web->prefix);
     web->no_memory = make_no_memory(web->mem);
+    web->figures = mem_alloc_always(web->mem, MEM_WEB, sizeof(*web->figures));
+    memset(web->figures, 0, sizeof(*web->figures));
+    make_publisher(web, options);
     if (!web->no_memory || !read_token(web, options->config->web.token_file, error) ||
         !open_root(web, options->config->web.root, error)) {
         if (!web->no_memory)
@@ -451,6 +506,8 @@ void web_destroy(struct web *web)
     if (web->root_fd >= 0)
         close(web->root_fd);
     msg_unref(web->mem, web->no_memory);
+    publisher_deinit(&web->publisher);
+    mem_free(web->mem, MEM_WEB, web->figures, sizeof(*web->figures));
     explicit_bzero(web->token, sizeof(web->token));
     mem_free(web->mem, MEM_WEB, web, bytes_count);
 }

@@ -18,8 +18,9 @@
 #include "core/config.h"
 #include "core/log.h"
 #include "core/mesh.h"
+#include "core/siphash.h"
 #include "core/stats.h"
-#include "webui/body.h"
+#include "webui/stats.h"
 
 #define WEB_STATS(X)                                                                               \
     X(REQUESTS, "requests_total", "requests", "HTTP requests, upgrades that needed a login too")   \
@@ -49,9 +50,9 @@ extern const struct stat_desc web_stat_descs[WEB_STAT_COUNT];
  * the end of a body. No field may be NULL. */
 struct web_source {
     void *context;
-    void (*put_stats)(void *context, struct body *out);   /* a JSON object */
-    void (*put_metrics)(void *context, struct body *out); /* Prometheus text format 0.0.4 */
-    void (*put_config)(void *context, struct body *out);  /* as --print-config, as plain text */
+    void (*sample)(void *context, struct stats_sample *sample); /* which is zeroed */
+    void (*put_metrics)(void *context, struct body *out);       /* Prometheus text format 0.0.4 */
+    void (*put_config)(void *context, struct body *out); /* as --print-config, as plain text */
 };
 
 struct web;
@@ -66,6 +67,7 @@ struct web_options {
     struct mem *mem; /* in the mesh, too */
     struct log_lane *log;
     const struct web_source *source;
+    struct siphash_key name_key; /* the same for all actors */
 };
 
 /**

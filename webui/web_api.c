@@ -73,7 +73,16 @@ static void get_stats(struct web *web, const struct asker *asker, struct span ar
     struct body body = body_of(web->mem);
 
     (void)argument;
-    web->source->put_stats(web->source->context, &body);
+    stats_put(web->figures, publisher_tls(&web->publisher), &body);
+    web_reply_body(web, asker, "application/json", &body);
+}
+
+static void get_history(struct web *web, const struct asker *asker, struct span argument)
+{
+    struct body body = body_of(web->mem);
+
+    (void)argument;
+    history_put(&web->figures->history, &body);
     web_reply_body(web, asker, "application/json", &body);
 }
 
@@ -180,6 +189,26 @@ static void post_disconnect(struct web *web, const struct asker *asker, struct s
     json_decref(json);
 }
 
+static void post_tap(struct web *web, const struct asker *asker, struct span argument)
+{
+    json_t *json = json_loadb((const char *)asker->request.body.data,
+                              asker->request.body.bytes_count, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *on = json_object_get(json, "on");
+    struct conn_handle handle;
+
+    if (!read_handle(web, argument, &handle) || handle.generation == 0) {
+        web_reply_error(web, asker, 404, "there is no such device");
+    } else if (!json_is_boolean(on)) {
+        web_reply_error(web, asker, 400, "on is missing: true or false");
+    } else if (!publisher_tap(&web->publisher, handle, json_is_true(on))) {
+        web_reply_error(web, asker, 503, "too many devices are being listened to");
+    } else {
+        audit(web, asker, "tap", argument, json_is_true(on) ? "on" : "off");
+        done(web, asker);
+    }
+    json_decref(json);
+}
+
 static void post_login(struct web *web, const struct asker *asker, struct span argument)
 {
     (void)argument;
@@ -199,10 +228,12 @@ static const struct call calls[] = {
     {"login", WEB_POST, RIGHT_ALL, post_login},
     {"logout", WEB_POST, RIGHT_ALL, post_logout},
     {"stats", WEB_GET, RIGHT_TOKEN, get_stats},
+    {"history", WEB_GET, RIGHT_TOKEN, get_history},
     {"peers", WEB_GET, RIGHT_TOKEN, get_peers},
     {"topics", WEB_GET, RIGHT_TOKEN, get_topics},
     {"config", WEB_GET, RIGHT_USER, get_config},
     {"peers/*/disconnect", WEB_POST, RIGHT_USER, post_disconnect},
+    {"peers/*/tap", WEB_POST, RIGHT_USER, post_tap},
 };
 
 static bool matches(const char *pattern, const char *name, struct span *argument)

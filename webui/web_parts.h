@@ -13,6 +13,7 @@
 #include "webui/accounts.h"
 #include "webui/logins.h"
 #include "webui/pages.h"
+#include "webui/publisher.h"
 #include "webui/routes.h"
 #include "webui/sessions.h"
 #include "webui/web.h"
@@ -43,6 +44,9 @@ struct web {
     struct attempts attempts;
     struct accounts accounts;
     struct logins logins;
+    struct stats *figures;
+    struct publisher publisher;
+    int64_t next_second_ms; /* when to look at the figures again, in now_ms */
 
     /* -- lists: lists[0] is being gathered into list_body -- */
     struct web_list lists[WEB_LISTS_MAX];

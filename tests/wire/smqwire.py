@@ -55,6 +55,7 @@ SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "10"))  # generous: sanitizer builds are slow
 STOP_S = max(60.0, HANG_S)
 TRANSCRIPT_COUNT = 12  # frames shown per client when a test fails
+WEB_OBSERVATIONS = 4  # the topics of the admin instance
 GAUGES = (  # what the broker holds for its clients: back to the start's when all have gone
     "io.open",
     "io.live",
@@ -304,11 +305,14 @@ class Server:
     def wait_for_admin(self):
         """
         Until the admin socket answers. It should at once (test_lifecycle.py says so); waiting here
-        keeps that one mistake from failing every other test.
+        keeps that one mistake from failing every other test. And until the web actor observes its
+        own topics, which counts as observations.
         """
         for _ in range(int(HANG_S * 100)):
             with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                return self.stats()
+                stats = self.stats()
+                if "web" not in stats or stats["router"]["observations"] >= WEB_OBSERVATIONS:
+                    return stats
             time.sleep(0.01)
         raise AssertionError("there is no admin socket\n" + self.log())
 

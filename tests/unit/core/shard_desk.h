@@ -22,6 +22,7 @@
 
 static struct config config;
 static struct config_instance instances[2];
+static struct config_instance second_instance; /* what instances[1] will be; without pins */
 static struct config_pin pins[2];
 static struct mem_budget budget;
 static struct mem io_mems[IOS];
@@ -50,7 +51,7 @@ static inline void build_with(uint32_t count, uint32_t locals)
                                             .topic_count = 1,
                                             .subtopics = &pins[1],
                                             .subtopic_count = 1};
-    instances[1] = (struct config_instance){0};
+    instances[1] = second_instance;
     config = (struct config){.instances = instances,
                              .instance_count = 2,
                              .limits = {.topics_max = 100,
@@ -193,8 +194,8 @@ static inline void publish(struct conn_handle conn, uint32_t id, uint32_t count)
 
 /* -- what they hear -- */
 
-static struct envelope heard;   /* the last one; its msg has been given back, */
-static uint8_t heard_text[256]; /* but this was in it */
+static struct envelope heard;    /* the last one; its msg has been given back, */
+static uint8_t heard_text[4096]; /* but this was in it */
 static uint32_t heard_text_bytes;
 
 /* The next answer to a host, from any shard; asserts what it is. */

@@ -501,6 +501,7 @@ bool little_io_turn(struct little_broker *broker, uint32_t io_index)
     any |= io->is_listing;
     io_list_step(io);
     any |= attend_to_marked(broker, io_index);
+    io_report_step(io);
     return !port_flush(io->port) || any;
 }
 

@@ -32,7 +32,10 @@ static struct mem *mem_at[ACTOR_COUNT];
 static struct parker parkers[ACTOR_COUNT];
 static struct parker *parker_at[ACTOR_COUNT];
 static struct mesh mesh;
-static struct config_instance instances[] = {{.path = (char *)(uintptr_t) "/smq.lsp"}};
+static struct config_instance instances[] = {
+    {.path = (char *)(uintptr_t) "/smq.lsp"},
+    {.path = (char *)(uintptr_t) "/admin.smq", .needs_login = true},
+};
 static struct config config;
 static struct web *web;
 static char folder[] = "/tmp/smqd-web-XXXXXX";
@@ -53,8 +56,14 @@ static void put_text(void *context, struct body *out)
     body_put_text(out, context);
 }
 
+static void no_figures(void *context, struct stats_sample *sample)
+{
+    (void)context;
+    sample->clock_ns = 1;
+}
+
 static struct web_source source = {.context = (char *)(uintptr_t) "{\"figures\":1}",
-                                   .put_stats = put_text,
+                                   .sample = no_figures,
                                    .put_metrics = put_text,
                                    .put_config = put_text};
 
@@ -87,6 +96,7 @@ static void start(void)
     struct web_options options = {
         .config = &config, .mesh = &mesh, .mesh_index = WEB, .mem = &mems[WEB], .source = &source};
     char first[WEB_PASSWORD_BYTES];
+    struct envelope connect;
 
     now_ms = 1000;
     lists_to_0_count = 0;
@@ -94,6 +104,11 @@ static void start(void)
     CHECK(web != NULL);
     if (first[0] != '\0')
         strcpy(password, first);
+    (void)web_turn(web, now_ms);
+    CHECK(
+        port_pop(&mesh.ports[mesh_shard_index(&mesh, SMQ_ID_SERVER % SHARD_COUNT)], WEB, &connect));
+    CHECK_EQUAL(connect.kind, ENVELOPE_CONNECT); /* of its publisher: not answered here */
+    msg_unref(&mems[WEB], connect.msg);
 }
 
 static int64_t bytes_left(void)
