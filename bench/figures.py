@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 SMQD = os.environ.get("SMQD", "build/smqd")
+SMQ = os.environ.get("SMQ", "build/smq")
 SMQBENCH = os.environ.get("SMQBENCH", "build/smqbench")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SECONDS = os.environ.get("BENCH_SECONDS")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # bench/run.sh — measure smqd beside Redis, NATS and mosquitto on this machine, in one run.
 #
-#   bench/run.sh             every case; writes bench/results/latest.md and tls.md, and .json of each
-#   bench/run.sh tls         all over TLS; writes tls.md alone ("latest": all the others)
+#   bench/run.sh             every case; writes bench/results/latest.md, tls.md and web.md, and .json
+#   bench/run.sh tls         all over TLS; writes tls.md alone ("web": browsers; "latest": the rest)
 #   bench/run.sh CASE...     only these; prints, and leaves bench/results alone
 #   bench/run.sh --list      the cases
 #

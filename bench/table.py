@@ -14,6 +14,7 @@ import sys
 
 import brokers
 import tls_table
+import web_table
 from figures import (
     CPU, P50, P99, RATE, ROUNDS, SECONDS, SECONDS_BUSY, SECONDS_SPARSE, SMQBENCH, SMQD, Case, Goal,
     Report, measure, median, number, progress, run_case, table_head, with_broker,
@@ -350,6 +351,7 @@ SECTIONS = {
     "latest": ("smqd beside its peers", (*CASES, *SPECIAL), run_plain),
     "tls": ("smqd beside its peers, over TLS", (*tls_table.CASES, *tls_table.SPECIAL),
             tls_table.run),
+    "web": ("Browsers beside devices", (*web_table.CASES, *web_table.SPECIAL), web_table.run),
 }  # fmt: skip
 
 
@@ -375,7 +377,8 @@ def run_section(name, chosen, is_written):
 
 
 def list_cases():
-    for cases, special in ((CASES, SPECIAL), (tls_table.CASES, tls_table.SPECIAL)):
+    for cases, special in ((CASES, SPECIAL), (tls_table.CASES, tls_table.SPECIAL),
+                           (web_table.CASES, web_table.SPECIAL)):  # fmt: skip
         for name, case in cases.items():
             print(f"{name:10} {case.title}")
         for name, title in special.items():
