@@ -111,12 +111,16 @@ class Browser:
 
     def next_packet(self):
         """(type, body) of the next whole message in the buffer, or None."""
-        at, length = 2, self.buffer[1] if len(self.buffer) > 1 else 0
-        if length == LENGTH_IS_16 and len(self.buffer) >= 4:
-            at, length = 4, struct.unpack_from("!H", self.buffer, 2)[0]
-        if len(self.buffer) < at + max(length, 1):
+        if len(self.buffer) < 2:
             return None
-        first, message = self.buffer[0], self.buffer[at : at + length]
+        first, length, at = self.buffer[0], self.buffer[1], 2
+        if length == LENGTH_IS_16:
+            if len(self.buffer) < 4:
+                return None
+            length, at = struct.unpack_from("!H", self.buffer, 2)[0], 4
+        if len(self.buffer) < at + length:
+            return None
+        message = self.buffer[at : at + length]
         self.buffer = self.buffer[at + length :]
         return (message[0], message[1:]) if first == FINAL_BINARY else (None, message)
 
