@@ -285,6 +285,8 @@ void reactor_accept(struct reactor *reactor)
         struct io_uring_sqe *sqe = next_sqe(reactor);
 
         io_uring_prep_multishot_accept_direct(sqe, reactor->listeners[i].fd, NULL, NULL, 0);
+        if (reactor->listeners[i].shared) /* liburing 2.3 cannot say "any slot, but once" */
+            sqe->ioprio &= (uint16_t)~IORING_ACCEPT_MULTISHOT;
         io_uring_sqe_set_data64(sqe, user_data_of(OP_ACCEPT, 0, i));
         reactor->accept_armed_mask |= 1u << i;
     }

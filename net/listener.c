@@ -2,6 +2,7 @@
 #include "net/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,15 +31,20 @@ static void set(int fd, int level, int option, int value)
 }
 
 /* Inherited by every accepted socket. */
-static void set_options(int fd, int family)
+static void set_accepted_options(int fd)
 {
-    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set(fd, IPPROTO_TCP, TCP_KEEPIDLE, TCP_IDLE_S);
     set(fd, IPPROTO_TCP, TCP_KEEPINTVL, TCP_INTERVAL_S);
     set(fd, IPPROTO_TCP, TCP_KEEPCNT, TCP_PROBES);
+}
+
+static void set_options(int fd, int family)
+{
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    set_accepted_options(fd);
     if (family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 }
@@ -124,5 +130,31 @@ enum status listener_open_all(const struct config_listener *config, struct liste
         set_port(address, *port);
     }
     freeaddrinfo(address);
+    return STATUS_OK;
+}
+
+enum status listener_share_all(const struct config_listener *config, int fd,
+                               struct listener *listeners, uint32_t count, uint16_t *port,
+                               char error[LISTENER_ERROR_BYTES])
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    socklen_t bytes = sizeof(address);
+
+    must(getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);
+    set_accepted_options(fd);
+    (void)listen(fd, LIMIT_LISTEN_BACKLOG); /* best effort: its backlog may be shorter */
+    for (uint32_t i = 0; i < count; i++) {
+        listeners[i] = (struct listener){.fd = i == 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0),
+                                         .address_bytes = bytes,
+                                         .tls = config->tls,
+                                         .shared = true};
+        if (listeners[i].fd < 0) {
+            explain(config->url, errno, error);
+            while (i > 0)
+                close(listeners[--i].fd);
+            return STATUS_SYSTEM;
+        }
+    }
+    *port = port_of(fd);
     return STATUS_OK;
 }

@@ -2,7 +2,10 @@
  * net/listener.h — listening sockets: one for each address and I/O actor, sharing the port.
  *
  * The kernel spreads new connections over the sockets of a port (SO_REUSEPORT), so I/O actors
- * never hand connections to each other. Thread: main opens them; each then belongs to a reactor.
+ * never hand connections to each other. A socket that the service manager keeps is only one: all
+ * I/O actors accept from it, each one connection at a time, which puts it behind the others in the
+ * socket's line of waiters. (A multishot accept stays at the front, and gets them all.) Thread:
+ * main opens them; each then belongs to a reactor.
  */
 #pragma once
 
@@ -13,6 +16,7 @@ struct listener {
     int fd;                 /* -1 when closed */
     uint32_t address_bytes; /* length of a peer's address: sockaddr_in or sockaddr_in6 */
     bool tls;
+    bool shared; /* the same socket as the other I/O actors' */
 };
 
 #define LISTENER_ERROR_BYTES 256
@@ -26,3 +30,13 @@ struct listener {
 MUST_CHECK enum status listener_open_all(const struct config_listener *config,
                                          struct listener *listeners, uint32_t count, uint16_t *port,
                                          char error[LISTENER_ERROR_BYTES]);
+
+/**
+ * The same for a socket that is bound and listening already: every actor gets a descriptor of it.
+ *
+ * Takes:   @fd, also on failure.
+ * Returns: STATUS_SYSTEM with the reason in @error; nothing is open then.
+ */
+MUST_CHECK enum status listener_share_all(const struct config_listener *config, int fd,
+                                          struct listener *listeners, uint32_t count,
+                                          uint16_t *port, char error[LISTENER_ERROR_BYTES]);

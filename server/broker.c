@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "net/ws_accept.h"
+#include "server/activation.h"
 #include "server/web_source.h"
 
 #define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
@@ -212,24 +213,40 @@ no_memory:
     return STATUS_NO_MEMORY;
 }
 
+/* A socket of the service manager's when it keeps one for this address, else some of our own. */
+static enum status open_listener(struct broker *broker, uint32_t index,
+                                 struct activation *activation, struct listener *sockets,
+                                 char error[BROKER_ERROR_BYTES])
+{
+    const struct config_listener *config = &broker->config->listeners[index];
+    int passed = activation_find(activation, config);
+
+    if (passed == ACTIVATION_NONE)
+        return listener_open_all(config, sockets, broker->io_count, &broker->ports[index], error);
+    return listener_share_all(config, passed, sockets, broker->io_count, &broker->ports[index],
+                              error);
+}
+
 static enum status open_listeners(struct broker *broker, char error[BROKER_ERROR_BYTES])
 {
     uint32_t listener_count = broker->config->listener_count;
     struct listener sockets[LIMIT_IO_ACTORS];
+    struct activation activation;
 
+    if (activation_read_environment(&activation, error) != STATUS_OK)
+        return STATUS_SYSTEM;
     for (uint32_t i = 0; i < broker->io_count; i++)
         broker->reactors[i].listeners = lines_of(listener_count, sizeof(struct listener));
     for (uint32_t i = 0; i < listener_count; i++) {
         broker->ports[i] = broker->config->listeners[i].port;
-        if (listener_open_all(&broker->config->listeners[i], sockets, broker->io_count,
-                              &broker->ports[i], error) != STATUS_OK)
+        if (open_listener(broker, i, &activation, sockets, error) != STATUS_OK)
             return STATUS_SYSTEM; /* the process exits: what is open goes with it */
         for (uint32_t io = 0; io < broker->io_count; io++) {
             broker->reactors[io].listeners[i] = sockets[io];
             broker->reactors[io].listener_count = i + 1;
         }
     }
-    return STATUS_OK;
+    return activation_finish(&activation, error);
 }
 
 /* After the listeners: somebody whose port is taken should not wait for keys to be made. */

@@ -210,6 +210,8 @@ class Server:
     Use start() and stop(); stop() checks that the end was clean.
     """
 
+    pass_fds = ()  # descriptors that the process inherits
+
     def __init__(self, config=None, args=(), env=None):
         self.config, self.args, self.env = config, list(args), dict(env or {})
         self.process = None
@@ -240,6 +242,7 @@ class Server:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **self.env},
+                pass_fds=self.pass_fds,
                 text=True,
                 errors="replace",
             )
