@@ -125,6 +125,7 @@ struct config_web {
     char *ui;             /* the UI's URL prefix, as written: begins with '/' */
     char *admin_path;     /* of the instance that the UI connects to; needs a log-in */
     char *root;           /* a folder of the user's pages, served at "/" */
+    char *echo;           /* a path where WebSockets hear what they say; "" or NULL: none */
     uint32_t machines;    /* enum config_machines */
     char *token_file;     /* its first line lets programs read the API */
     char *users;          /* who may log in; "": web-users in the data dir */

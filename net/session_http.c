@@ -68,7 +68,8 @@ static void greet_raw(struct io *io, struct conn *conn, const struct http_head *
     send_init(io, conn);
 }
 
-static void greet_ws(struct io *io, struct conn *conn, const struct http_head *head)
+/* Answer the upgrade: what follows, in both directions, is WebSocket frames. */
+static void become_ws(struct io *io, struct conn *conn, const struct http_head *head)
 {
     char answer[192];
     char accept[WS_ACCEPT_BYTES + 1];
@@ -87,6 +88,11 @@ static void greet_ws(struct io *io, struct conn *conn, const struct http_head *h
     io_count(io, IO_STAT_WS_UPGRADES, 1);
     conn_send_http(io, conn, span_of(answer, (size_t)bytes_count));
     conn_speaks(io, conn, CONN_WS);
+}
+
+static void greet_ws(struct io *io, struct conn *conn, const struct http_head *head)
+{
+    become_ws(io, conn, head);
     send_init(io, conn);
 }
 
@@ -119,10 +125,8 @@ static bool origin_is_allowed(const char *allowed, const struct http_head *head)
 }
 
 /* What is wrong with an upgrade, as an HTTP code; 0: nothing. */
-static int judge_upgrade(const struct io *io, const struct conn *conn, const struct http_head *head)
+static int judge_upgrade(const struct io *io, const char *origins, const struct http_head *head)
 {
-    const struct config_instance *instance = &io->config->instances[conn->instance_index];
-
     if (!io->ws_accept)
         return 404;
     if (!head->is_1_1 || !head->is_get)
@@ -131,7 +135,7 @@ static int judge_upgrade(const struct io *io, const struct conn *conn, const str
         return 426;
     if (head->ws_key[0] == '\0')
         return 400;
-    return origin_is_allowed(instance->origins, head) ? 0 : 403;
+    return origin_is_allowed(origins, head) ? 0 : 403;
 }
 
 /* -- asking the web actor -- */
@@ -223,7 +227,8 @@ static bool needs_web_login(const struct io *io, const struct conn *conn,
 static struct taken on_broker_path(struct io *io, struct conn *conn, const struct http_head *head,
                                    struct span whole)
 {
-    int code = head->wants_ws ? judge_upgrade(io, conn, head) : 0;
+    const char *origins = io->config->instances[conn->instance_index].origins;
+    int code = head->wants_ws ? judge_upgrade(io, origins, head) : 0;
 
     if (!head->is_get)
         code = 405;
@@ -244,6 +249,27 @@ static struct taken on_broker_path(struct io *io, struct conn *conn, const struc
     /* The head is needed once more: it stays in front of what comes meanwhile. */
     return (struct taken){.keeps = conn->state == CONN_ASKING,
                           .request_bytes = (uint32_t)head->head_bytes};
+}
+
+/* For tests of the WebSocket layer: see web.echo in server/config_keys.c. */
+static bool wants_echo(const struct io *io, const struct http_head *head)
+{
+    const char *echo = io->config->web.echo;
+
+    return echo && echo[0] != '\0' && head->wants_ws && strcmp(head->path, echo) == 0;
+}
+
+static struct taken on_echo_path(struct io *io, struct conn *conn, const struct http_head *head)
+{
+    int code = judge_upgrade(io, NULL, head);
+
+    if (code != 0)
+        return refuse(io, conn, code);
+    become_ws(io, conn, head);
+    conn->flags |= CONN_ECHO;
+    if (conn->state == CONN_HTTP)
+        conn_set_state(conn, CONN_GREETED);
+    return (struct taken){.used_bytes = head->head_bytes};
 }
 
 /* A request for something else than a broker. */
@@ -272,6 +298,8 @@ static struct taken judge_head(struct io *io, struct conn *conn, enum http_head_
     case HTTP_HEAD_DONE:
         if (find_instance(io->config, head->path, &conn->instance_index))
             return on_broker_path(io, conn, head, whole);
+        if (wants_echo(io, head))
+            return on_echo_path(io, conn, head);
         return on_page(io, conn, head, whole);
     case HTTP_HEAD_NEED_MORE:
         return (struct taken){.keeps = true};

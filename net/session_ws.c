@@ -63,6 +63,10 @@ static void on_close(struct io *io, struct conn *conn, struct span payload)
         fail(io, conn, WS_CLOSE_PROTOCOL, "invalid close code");
         return;
     }
+    if (payload.bytes_count > 2 && !ws_is_utf8(span_skip(payload, 2))) {
+        fail(io, conn, WS_CLOSE_NOT_UTF8, "a close reason is text in UTF-8");
+        return;
+    }
     send_frame(io, conn, WS_CLOSE, span_of(payload.data, min_size(payload.bytes_count, 2)));
     conn->flags |= CONN_WS_CLOSED | CONN_EOF;
     conn_leave(io, conn, CLOSE_PEER, span_of(NULL, 0));
@@ -90,7 +94,7 @@ static enum ws_close judge_data(const struct io *io, const struct conn *conn,
 {
     uint32_t message_bytes = frame->payload_bytes;
 
-    if (frame->opcode == WS_TEXT) {
+    if (frame->opcode == WS_TEXT && !(conn->flags & CONN_ECHO)) {
         *reason = "SMQ messages are binary";
         return WS_CLOSE_NOT_BINARY;
     }
@@ -107,10 +111,27 @@ static enum ws_close judge_data(const struct io *io, const struct conn *conn,
     return (enum ws_close)0;
 }
 
-/* One fragment, unmasked; with the last one the message is whole and is read. */
-static void on_fragment(struct io *io, struct conn *conn, bool is_final, struct span payload)
+/* On web.echo: what came goes back. */
+static void echo(struct io *io, struct conn *conn, enum ws_opcode opcode, struct span message)
 {
-    static const uint8_t length_to_come[SMQ_LENGTH_BYTES];
+    uint8_t header[WS_SERVER_HEADER_BYTES_MAX];
+
+    if (opcode == WS_TEXT && !ws_is_utf8(message)) {
+        fail(io, conn, WS_CLOSE_NOT_UTF8, "not UTF-8");
+        return;
+    }
+    conn->wait_tick = io->now_tick; /* this is no handshake that stalls */
+    conn_send_ws(io, conn, span_of(header, ws_encode_header(header, opcode, message.bytes_count)));
+    if (message.bytes_count > 0)
+        conn_send_ws(io, conn, message);
+}
+
+/* One fragment, unmasked; with the last one the message is whole and is read. */
+static void on_fragment(struct io *io, struct conn *conn, const struct ws_frame *frame,
+                        struct span payload)
+{
+    /* Where the length will be stands meanwhile what kind of message it is. */
+    const uint8_t length_to_come[SMQ_LENGTH_BYTES] = {frame->opcode};
     struct conn_input *input = input_of(io, conn);
     struct input_part *part = input ? &input->fragment : NULL;
 
@@ -121,10 +142,16 @@ static void on_fragment(struct io *io, struct conn *conn, bool is_final, struct 
         conn_close(io, conn, CLOSE_MEMORY);
         return;
     }
-    if (!is_final)
+    if (!frame->is_final)
         return;
-    smq_store_u16(part->data, (uint16_t)part->used_bytes);
-    (void)session_frames(io, conn, span_of(part->data, part->used_bytes));
+    struct span message = span_of(part->data, part->used_bytes);
+
+    if (conn->flags & CONN_ECHO) {
+        echo(io, conn, (enum ws_opcode)part->data[0], span_skip(message, SMQ_LENGTH_BYTES));
+    } else {
+        smq_store_u16(part->data, (uint16_t)part->used_bytes);
+        (void)session_frames(io, conn, message);
+    }
     input_clear(io, conn, &conn->input->fragment);
 }
 
@@ -146,7 +173,7 @@ static size_t read_in_place(struct io *io, struct conn *conn, uint8_t *bytes, si
                                                              : frame_bytes_max,
                       &frame, &wanted_bytes, &fault);
         bool is_simple = decoded == WS_DECODE_FRAME && frame.opcode == WS_BINARY &&
-                         frame.is_final && !is_in_message(conn) &&
+                         frame.is_final && !is_in_message(conn) && !(conn->flags & CONN_ECHO) &&
                          frame.payload_bytes <= frame_bytes_max;
 
         /* What came before goes first; and a Connect changes what may be read after it. */
@@ -181,7 +208,7 @@ static size_t read_in_place(struct io *io, struct conn *conn, uint8_t *bytes, si
         if (code != 0)
             fail(io, conn, code, reason);
         else
-            on_fragment(io, conn, frame.is_final, span_of(payload, frame.payload_bytes));
+            on_fragment(io, conn, &frame, span_of(payload, frame.payload_bytes));
     }
     return at;
 }

@@ -110,6 +110,37 @@ bool ws_close_code_is_valid(uint16_t code)
            (code >= 3000 && code <= 4999);
 }
 
+/* The bytes of the character that begins with @first; 0: none does. */
+static size_t utf8_bytes(uint8_t first)
+{
+    return first < 0x80   ? 1
+           : first < 0xc2 ? 0
+           : first < 0xe0 ? 2
+           : first < 0xf0 ? 3
+           : first < 0xf5 ? 4
+                          : 0;
+}
+
+bool ws_is_utf8(struct span text)
+{
+    while (text.bytes_count > 0) {
+        const uint8_t *at = text.data;
+        size_t bytes_count = utf8_bytes(at[0]);
+
+        if (bytes_count == 0 || bytes_count > text.bytes_count)
+            return false;
+        for (size_t i = 1; i < bytes_count; i++)
+            if ((at[i] & 0xc0) != 0x80)
+                return false;
+        /* The second byte tells the overlong forms, the surrogates and what is too large. */
+        if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+            (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+            return false;
+        text = span_skip(text, bytes_count);
+    }
+    return true;
+}
+
 size_t ws_encode_header(uint8_t out[WS_SERVER_HEADER_BYTES_MAX], enum ws_opcode opcode,
                         size_t payload_bytes)
 {

@@ -33,6 +33,7 @@ enum ws_close {
     WS_CLOSE_GOING_AWAY = 1001,
     WS_CLOSE_PROTOCOL = 1002,
     WS_CLOSE_NOT_BINARY = 1003,
+    WS_CLOSE_NOT_UTF8 = 1007,
     WS_CLOSE_POLICY = 1008,
     WS_CLOSE_TOO_BIG = 1009,
 };
@@ -67,6 +68,9 @@ void ws_unmask(uint8_t *to, const uint8_t *from, size_t bytes_count, const uint8
 
 /* May a client send this code in its Close? */
 bool ws_close_code_is_valid(uint16_t code);
+
+/* Is it well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing over U+10FFFF? */
+bool ws_is_utf8(struct span text);
 
 /* Write a server frame's header (final, unmasked). Returns its length, 2 or 4. */
 size_t ws_encode_header(uint8_t out[WS_SERVER_HEADER_BYTES_MAX], enum ws_opcode opcode,

@@ -407,6 +407,12 @@ static bool check_web(const struct config *config, const char *origin, struct co
         if (strcmp(config->instances[i].path, web->ui) == 0)
             return config_fail(error, "%s: web.ui: \"%s\" is the path of a broker instance", origin,
                                web->ui);
+    if (web->echo[0] != '\0' &&
+        (!path_is_good(web->echo, reason) || has_instance(config, web->echo)))
+        return config_fail(error,
+                           "%s: web.echo = \"%.80s\": not the path of a broker instance, and "
+                           "like one of them in form",
+                           origin, web->echo);
     return check_admin_path(config, origin, error);
 }
 

@@ -476,6 +476,16 @@ const struct config_key config_keys[] = {
                "They share their origin with the web UI, so put only pages there that you trust.",
     },
     {
+        "web.echo",
+        KEY_TEXT,
+        "",
+        FIELD(web.echo),
+        .fallback_text = "",
+        .why =
+            "Only for tests of the WebSocket layer itself, with suites that want an echo: a path "
+            "where every message, text too, is sent back. Leave it empty.",
+    },
+    {
         "web.machines",
         KEY_CHOICE,
         "",

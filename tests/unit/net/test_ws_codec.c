@@ -204,3 +204,40 @@ Test(ws_codec, finds_no_packet_in_a_control_frame_of_ours)
     cr_assert_eq(ws_server_frame_type(bytes), 0);
     cr_assert_eq(ws_server_frame_bytes(bytes), 3);
 }
+
+Test(ws_codec, tells_utf_8_from_what_only_looks_like_it)
+{
+    static const struct {
+        const char *text;
+        size_t bytes_count;
+        bool is_good;
+    } cases[] = {
+#define CASE(text, is_good) {text, sizeof(text) - 1, is_good}
+        CASE("", true),
+        CASE("a\0z", true),
+        CASE("\xc2\x80", true),
+        CASE("\xdf\xbf\xe0\xa0\x80", true),
+        CASE("\xed\x9f\xbf\xee\x80\x80", true),
+        CASE("\xef\xbf\xbf\xf0\x90\x80\x80", true),
+        CASE("\xf4\x8f\xbf\xbf", true),
+        CASE("\x80", false),
+        CASE("\xc1\xbf", false),         /* overlong */
+        CASE("\xe0\x9f\xbf", false),     /* overlong */
+        CASE("\xf0\x8f\xbf\xbf", false), /* overlong */
+        CASE("\xed\xa0\x80", false),     /* a surrogate */
+        CASE("\xf4\x90\x80\x80", false), /* over U+10FFFF */
+        CASE("\xf5\x80\x80\x80", false),
+        CASE("\xc3", false), /* cut */
+        CASE("\xe2\x82", false),
+        CASE("\xf0\x9f\x98", false),
+        CASE("\xc3(", false),
+        CASE("\xe2\x82(", false),
+        CASE("\xf0\x9f\x98(", false),
+        CASE("\xff", false),
+#undef CASE
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        cr_assert_eq(ws_is_utf8(span_of(cases[i].text, cases[i].bytes_count)), cases[i].is_good,
+                     "case %zu", i);
+}

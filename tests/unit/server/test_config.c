@@ -548,6 +548,14 @@ Test(config, wants_a_path_of_its_own_for_the_admin_instance)
     cr_assert_eq(config.instance_count, 1, "no web, no instance for it");
 }
 
+Test(config, wants_a_path_of_its_own_for_the_echo)
+{
+    refuse_web("web { echo = \"echo\" }", "web.echo");
+    refuse_web("web { echo = \"/smq.lsp\" }", "web.echo");
+    take("web { echo = \"/echo\" }");
+    cr_assert_str_eq(config.web.echo, "/echo");
+}
+
 Test(config, adds_the_admin_instance_and_does_not_print_it)
 {
     char *text = NULL;
