@@ -12,7 +12,8 @@ onmessage = async ({data: url}) => {
 
         if (!response.ok)
             return postMessage({status: response.status});
-        const {peers} = await response.json();
+        /* Clients: who reads a page, this browser too, is connected as well. */
+        const peers = (await response.json()).peers.filter(({state}) => state === 'live');
 
         for (let at = 0; at < peers.length; at += ROWS_AT_ONCE)
             postMessage({rows: peers.slice(at, at + ROWS_AT_ONCE), total: peers.length});

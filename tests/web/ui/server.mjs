@@ -27,7 +27,7 @@ export class Server {
     /** Also again, after stop(): at the same addresses. */
     async start() {
         const words = [...this.addresses.flatMap((address) => ['--listen', address]),
-            ...['log.level=warning', `data_dir=${this.data}`, ...this.settings]
+            ...['limits.pages=300', `data_dir=${this.data}`, ...this.settings]
                 .flatMap((setting) => ['--set', setting])];
 
         this.process = spawn(SMQD, words, {stdio: ['ignore', 'pipe', 'pipe']});

@@ -1,14 +1,13 @@
 /*
  * The web UI in a browser, against the real server and devices that `smq demo led` simulates.
  *
- * Not among the tests of scripts/test.sh before the server publishes `stats`, `peers` and `tap` and
- * serves api/history; then it moves one folder up. By hand: node --test tests/web/ui/server.test.mjs
+ * By itself: node --test tests/web/server_ui.test.mjs
  */
 import assert from 'node:assert/strict';
 import {after, afterEach, before, describe, it} from 'node:test';
 
-import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './browser.mjs';
-import {Server, skipServer} from './server.mjs';
+import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
+import {Server, skipServer} from './ui/server.mjs';
 
 const DEVICES = 3; /* over each transport */
 
@@ -80,13 +79,13 @@ for (const scheme of ['http', 'https'])
         });
 
         it('Overview: the configuration in force', async () => {
-            await page.fill('[data-search]', 'log level');
-            await untilText(page, '.config', /log.*level.*warning.*changed/);
+            await page.fill('[data-search]', 'limits pages');
+            await untilText(page, '.config', /pages.*300.*changed/);
         });
 
         it('Devices: all of them, with transport and certificate', async () => {
             await open('devices');
-            await page.fill('[data-search]', 'smq.lsp tls');
+            await page.fill('[data-search]', 'Secure');
             await page.waitForFunction((count) => document.querySelectorAll(
                 '.vspace .vrow:not([hidden])').length === count, DEVICES);
             await untilText(page, '.vspace .col-transport', /^tls · (ecc|rsa)$/);
@@ -94,7 +93,9 @@ for (const scheme of ['http', 'https'])
         });
 
         it('Devices: live traffic of one, with the names of topics', async () => {
-            await page.fill('[data-search]', 'tcp');
+            await page.fill('[data-search]', 'Plain');
+            await page.waitForFunction((count) => document.querySelectorAll(
+                '.vspace .vrow:not([hidden])').length === count, DEVICES);
             await page.locator('.vspace .vrow:not([hidden])').first().click();
             await page.click('.panel .switch');
             await untilText(page, '.message.in', /\/m2m\/temp/);
@@ -113,6 +114,7 @@ for (const scheme of ['http', 'https'])
             await page.fill('[data-search]', '');
             const count = async (wanted) => untilText(page, '.page-head .muted',
                 new RegExp(`^${wanted} devices connected$`));
+            await untilText(page, '.page-head .muted', /^\d+ devices connected$/);
             const text = await page.locator('.page-head .muted').textContent();
             const before = Number(/^\d+/.exec(text)[0]);
             const demo = server.demo('Guest');
