@@ -147,10 +147,11 @@ def run_child(name, word):
     failed_ids = {
         getattr(test, "test_case", test).id() for test, _ in result.failures + result.errors
     }
+    skipped_ids = {test.id() for test, _ in result.skipped}  # a class's, when all of it is
     print(
         json.dumps(
             {
-                "passed": len(set(result.seconds) - failed_ids) - len(result.skipped),
+                "passed": len(set(result.seconds) - failed_ids - skipped_ids),
                 "skipped": [f"{test}: {why}" for test, why in result.skipped],
                 "failed": len(failed_ids),
                 "failures": failures,
@@ -237,7 +238,6 @@ def report(name, shape, outcome, verbose):
             print(f"       {took:6.2f} s  {test}")
     for skipped in outcome["skipped"]:
         print(f"     skipped: {skipped}")
-    show_failures(outcome["failures"], shape)
 
 
 def show_failures(failures, shape):
@@ -298,6 +298,8 @@ def main():
             report(*futures[future], outcome, arguments.verbose)
             passed += outcome["passed"]
             failed += outcome["failed"]
+    for future, (_, shape) in futures.items():  # last, where the end of a log is looked at first
+        show_failures(future.result()["failures"], shape)
     print(f"{passed} passed, {failed} failed")
     return 0 if passed and not failed else 1
 

@@ -13,7 +13,7 @@ import struct
 import sys
 import unittest
 
-from smqwire import HANG_S, WireTest, raw_only
+from smqwire import HANG_S, TLS_DIR, WireTest, raw_only, tls_context
 from smqws import (
     BINARY,
     CLOSE,
@@ -320,7 +320,9 @@ class OutsideTest(EchoTest):
 
     async def talk(self, websockets):
         host, port = self.server.listeners[0]
-        async with websockets.connect(f"ws://{host}:{port}{ECHO}", max_size=1 << 20) as line:
+        context = tls_context(f"{TLS_DIR}/ca.crt") if TLS_DIR else None
+        url = f"{'wss' if context else 'ws'}://{host}:{port}{ECHO}"
+        async with websockets.connect(url, ssl=context, max_size=1 << 20) as line:
             self.assertIsNone(line.subprotocol)
             for size in (0, 125, 126, 127, 128, 1000, 65532, MESSAGE_BYTES_MAX):
                 for message in (bytes(size), "x" * size):
@@ -330,7 +332,7 @@ class OutsideTest(EchoTest):
             self.assertEqual(await line.recv(), "in three pieces: é")
             await (await line.ping(b"are you there"))
         self.assertEqual((line.close_code, line.close_reason), (1000, ""))
-        async with websockets.connect(f"ws://{host}:{port}{ECHO}") as line:
+        async with websockets.connect(url, ssl=context) as line:
             await line.send(bytes(MESSAGE_BYTES_MAX + 1))
             with self.assertRaises(websockets.ConnectionClosedError):
                 await line.recv()
