@@ -133,6 +133,9 @@ struct config_web {
     uint32_t plain_login; /* log in without TLS from anywhere, not only from this machine */
 };
 
+/* Words of harden. */
+enum config_harden { CONFIG_HARDEN_OFF = 0, CONFIG_HARDEN_ON, CONFIG_HARDEN_REPORT };
+
 struct config {
     struct config_listener *listeners;
     uint32_t listener_count;
@@ -163,6 +166,8 @@ struct config {
     uint32_t drain_timeout_ms;    /* from SIGTERM to exit, at most */
 
     uint32_t allow_anonymous; /* also on addresses that others can reach */
+    char *run_as;             /* a user of the system: who root becomes. "": stay */
+    uint32_t harden;          /* enum config_harden */
     enum log_level log_level;
     char *data_dir; /* the stats socket lives here */
 };

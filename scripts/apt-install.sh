@@ -11,7 +11,7 @@ packages_of() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
-        android-libboringssl-dev libjs-dygraphs ;;
+        android-libboringssl-dev libjs-dygraphs libseccomp-dev ;;
     test) echo libcriterion-dev clang libclang-rt-dev clang-format python3 python3-websockets openssl gcc-arm-none-eabi \
         libmbedtls-dev nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;

@@ -11,6 +11,7 @@
 
 #include "net/ws_accept.h"
 #include "server/activation.h"
+#include "server/harden.h"
 #include "server/web_source.h"
 
 #define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
@@ -307,6 +308,8 @@ enum status broker_init(struct broker *broker, const struct config *config,
     if (status == STATUS_OK)
         status = open_listeners(broker, error);
     if (status == STATUS_OK)
+        status = harden_begin(config, error); /* before the first thread */
+    if (status == STATUS_OK)
         status = make_secure(broker, error);
     return status == STATUS_OK ? make_rights(broker, error) : status;
 }
@@ -358,6 +361,7 @@ enum status broker_start(struct broker *broker, char error[BROKER_ERROR_BYTES])
     enum status status = STATUS_OK;
     sem_t started;
 
+    harden_end(broker->config);
     must(sem_init(&started, 0, 0) == 0);
     for (uint32_t i = 0; i < broker->io_count && status == STATUS_OK; i++) {
         struct reactor *reactor = &broker->reactors[i];

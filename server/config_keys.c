@@ -58,6 +58,12 @@ static const char *const machines_words[] = {
     NULL,
 };
 
+static const char *const harden_words[] = {
+    [CONFIG_HARDEN_OFF] = "off",
+    [CONFIG_HARDEN_ON] = "on",
+    [CONFIG_HARDEN_REPORT] = "report",
+    NULL,
+};
 static const char *const switch_words[] = {"off", "on", NULL};
 
 const struct config_section config_sections[] = {
@@ -551,6 +557,30 @@ const struct config_key config_keys[] = {
         .choices = switch_words,
         .why = "Addresses that other machines can reach may serve instances that ask nobody who he "
                "is. Without this smqd refuses to start that way: it would be open to the world.",
+    },
+    {
+        "run_as",
+        KEY_TEXT,
+        "a user of the system",
+        FIELD(run_as),
+        .fallback_text = "smqd",
+        .why =
+            "Who smqd becomes when it is started as root, once its ports are open. Certificates, "
+            "keys and accounts must be readable, and data_dir writable, to that user. The "
+            "default may be missing: smqd stays root then, and warns. Empty: stay root.",
+    },
+    {
+        "harden",
+        KEY_CHOICE,
+        "",
+        FIELD(harden),
+        .fallback = CONFIG_HARDEN_ON,
+        .choices = harden_words,
+        .why =
+            "on: only data_dir can be written, only the folders of configured files read "
+            "(landlock), and only the system calls that smqd needs are made (seccomp); a refused "
+            "one is logged. report: refuse nothing; the kernel's log names calls that are not "
+            "on the list. What the kernel cannot do is logged and left out.",
     },
     {
         "drain_ms",

@@ -20,6 +20,7 @@
 
 #include "core/msg.h"
 #include "server/admin.h"
+#include "server/harden.h"
 #include "server/notify.h"
 #include "server/stats_json.h"
 #include "server/watch.h"
@@ -298,6 +299,7 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
         while (log_drain(log, broker->log_lanes, broker->log_lane_count, now_ns()) > 0)
             ;
         give_memory_back(&control);
+        harden_report();
         mind_secrets(&control);
         if (control.phase == PHASE_RUN)
             web_news_tick(&control.news, now_ns());

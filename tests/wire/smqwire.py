@@ -211,6 +211,7 @@ class Server:
     Use start() and stop(); stop() checks that the end was clean.
     """
 
+    may_be_refused = False  # system calls that are not on the list
     pass_fds = ()  # descriptors that the process inherits
 
     def __init__(self, config=None, args=(), env=None):
@@ -375,6 +376,8 @@ class Server:
             raise AssertionError(f"smqd ended with {code}, not {exit_code}; its log:\n{log}")
         if SANITIZER_REPORT.search(log):
             raise AssertionError("a sanitizer reported:\n" + log)
+        if "harden.refused" in log and not self.may_be_refused:
+            raise AssertionError("a system call is not on the list of server/calls.c:\n" + log)
 
     def _forget(self):
         if self.process:

@@ -1,0 +1,157 @@
+"""
+tests/wire/test_harden.py: what the process may still do once it serves.
+
+Goal: the user, the files and the system calls of server/harden.c, on the real process. What the
+filter lets through is tested by all other files: a call that is refused there fails their test.
+"""
+
+import ctypes
+import os
+import pathlib
+import pwd
+import signal
+import subprocess
+import tempfile
+import unittest
+
+from smqwire import SMQD, Server, WireTest, plain_only, raw_only
+
+NOBODY = "nobody"
+
+
+def has_landlock():
+    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
+
+
+def status_of(pid, task=None):
+    """/proc/PID/status as a dict."""
+    path = f"/proc/{pid}/task/{task}/status" if task else f"/proc/{pid}/status"
+    return dict(line.split(":", 1) for line in pathlib.Path(path).read_text().splitlines())
+
+
+@plain_only("no matter what is spoken")
+@raw_only("no matter what is spoken")
+class HardenTest(WireTest):
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def setUp(self):
+        self.server = None
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self._names = iter(range(1000))
+
+    def tearDown(self):
+        if self.server and self.server.process:
+            self.server.stop()
+
+    def start(self, *settings, config=None):
+        words = [word for setting in settings for word in ("--set", setting)]
+        self.server = Server(config, words).start()
+        if self.server.sanitized:
+            self.skipTest("sanitizers and this exclude one another")
+        return self.server
+
+    def each_thread(self):
+        pid = self.server.process.pid
+        return [status_of(pid, task) for task in os.listdir(f"/proc/{pid}/task")]
+
+    # -- system calls --
+
+    def test_all_threads_are_under_the_filter_and_get_no_privileges(self):
+        self.start("threads.io=2", "threads.router=2")
+        threads = self.each_thread()
+        self.assertGreaterEqual(len(threads), 5)
+        for status in threads:
+            self.assertEqual(status["Seccomp"].strip(), "2", status["Name"])
+            self.assertEqual(status["NoNewPrivs"].strip(), "1", status["Name"])
+        self.connect().expect_nothing()
+
+    def test_it_can_be_switched_off(self):
+        self.start("harden=off")
+        for status in self.each_thread():
+            self.assertEqual(status["Seccomp"].strip(), "0")
+            self.assertEqual(status["NoNewPrivs"].strip(), "0")
+        self.assertNotIn("harden.files", self.server.log())
+
+    def test_report_refuses_no_file_and_no_call(self):
+        self.start("harden=report")
+        self.assertIn("seccomp=report", self.server.log())
+        self.assertNotIn("harden.files", self.server.log())
+        self.connect().expect_nothing()
+
+    # -- files --
+
+    @unittest.skipUnless(has_landlock(), "this kernel has no landlock")
+    def test_a_file_of_another_folder_cannot_be_read_any_more(self):
+        """web.root has a link out of its folder, which is refused for itself; so the way out here is
+        a link that was made after the start, of a password file that is read again."""
+        inside, outside = self.folder / "inside", self.folder / "outside"
+        for each in (inside, outside):
+            each.mkdir()
+            (each / "rules").write_text("allow anyone any *\n")
+        self.start(config=f'instance "/smq.lsp" {{ acl = "{inside}/rules" }}')
+        self.reload(True)
+        (inside / "rules").unlink()
+        (inside / "rules").symlink_to(outside / "rules")
+        self.reload(False)
+        self.assertIn("Permission denied", self.server.log())
+        (inside / "new").write_text("allow anyone any *\n")
+        (inside / "new").rename(inside / "rules")
+        self.reload(True)
+
+    def reload(self, good):
+        before = self.server.log().count("auth.reload")
+        self.server.signal(signal.SIGHUP)
+        self.wait_until(lambda: self.server.log().count("auth.reload") > before, "read again")
+        last = [line for line in self.server.log().splitlines() if "auth.reload" in line][-1]
+        self.assertEqual("auth.reloaded" in last, good, last)
+
+    # -- the user --
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_root_becomes_another_user_in_all_threads(self):
+        user = pwd.getpwnam(NOBODY)
+        os.chmod(self.folder, 0o755)
+        data = self.folder / "data"
+        process = subprocess.Popen(
+            [SMQD, "--listen", "tls://127.0.0.1:0", "--data-dir", str(data)]
+            + ["--set", f"run_as={NOBODY}", "--set", "threads.io=2"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        try:
+            self.assertRegex(process.stdout.readline(), "^smqd ready")
+            for task in os.listdir(f"/proc/{process.pid}/task"):
+                status = status_of(process.pid, task)
+                for ids, own in (("Uid", user.pw_uid), ("Gid", user.pw_gid)):
+                    self.assertEqual(status[ids].split(), [str(own)] * 4, status["Name"])
+                self.assertEqual(int(status["CapEff"], 16), 0)
+            # No core file, no debugger of that user: /proc is root's for who is not dumpable.
+            self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, 0)
+            for path in [data, *data.rglob("*")]:
+                self.assertEqual(path.lstat().st_uid, user.pw_uid, path)
+            self.assertEqual(data.stat().st_mode & 0o077, 0)
+        finally:
+            process.terminate()
+            self.assertEqual(process.wait(60), 0)
+            process.stdout.close()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_what_cannot_be_is_told(self):
+        for setting, words in (
+            ("run_as=no-such-user-here", "there is no such user"),
+            (f"run_as={NOBODY}", "is not of the user"),
+        ):
+            done = subprocess.run(
+                [SMQD, "--listen", "tcp://127.0.0.1:0", "--data-dir", str(self.folder)]
+                + ["--set", setting],
+                capture_output=True,
+                text=True,
+                timeout=60,
+            )
+            self.assertEqual(done.returncode, os.EX_OSERR, done)
+            self.assertIn(words, done.stderr)
