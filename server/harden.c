@@ -11,10 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/book.h"
 #include "core/log.h"
 #include "server/calls.h"
 #include "server/config_keys.h"
 #include "server/sandbox.h"
+#include "server/secrets.h"
 
 /* Sanitizers read maps, start programs and trace threads: they and this exclude one another. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -32,6 +34,19 @@ static bool fail(char *error, const char *what, const char *name)
 {
     snprintf(error, HARDEN_ERROR_BYTES, "%s %.150s: %s", what, name, strerror(errno));
     return false;
+}
+
+/* -- memory -- */
+
+static bool holds_secrets(const struct config *config)
+{
+    return secrets_wanted(config) || auth_has_files(config) || config->web.enabled;
+}
+
+void harden_memory(const struct config *config)
+{
+    if (holds_secrets(config))
+        (void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 /* -- the user -- */
@@ -155,9 +170,9 @@ enum status harden_begin(const struct config *config, char error[HARDEN_ERROR_BY
 {
     if (!drop_user(config, error))
         return STATUS_SYSTEM;
+    harden_memory(config); /* again: another user, and the kernel's fs.suid_dumpable decides */
     if (config->harden == CONFIG_HARDEN_OFF || IS_SANITIZED)
         return STATUS_OK;
-    (void)prctl(PR_SET_DUMPABLE, 0); /* a core file would hold keys and passwords */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
         fail(error, "prctl", "no_new_privs");
         return STATUS_SYSTEM;

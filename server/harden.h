@@ -1,6 +1,7 @@
 /*
  * server/harden.h — less and less that the process may do, the further it has come in its start.
  *
+ *      first of all   ──> harden_memory: nobody looks in
  *      listeners open ──> harden_begin: another user, no new privileges, few files (sandbox.h)
  *      all is made    ──> harden_end:   few system calls (calls.h)
  *
@@ -16,6 +17,10 @@
 #include "core/must.h"
 
 #define HARDEN_ERROR_BYTES 256
+
+/* First of all, when this process will hold keys or passwords: no core file, no debugger of another
+ * process, whatever `harden` says. */
+void harden_memory(const struct config *config);
 
 /**
  * Become config->run_as when started as root, and leave the files that the configuration does not

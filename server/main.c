@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "server/broker.h"
 #include "server/config.h"
 #include "server/control.h"
+#include "server/harden.h"
 #include "server/notify.h"
 #include "server/options.h"
 
@@ -107,8 +107,7 @@ static int serve(const struct config *config)
     char first_password[WEB_PASSWORD_BYTES];
     int signal_fd = control_open_signals();
 
-    if (secrets_wanted(config)) /* no core dump, no debugger of another process: keys are in here */
-        (void)prctl(PR_SET_DUMPABLE, 0);
+    harden_memory(config);
     log_writer_init(&log, STDERR_FILENO);
     log_set_level(config->log_level);
     if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||

@@ -5,10 +5,12 @@ Goal: the user, the files and the system calls of server/harden.c, on the real p
 filter lets through is tested by all other files: a call that is refused there fails their test.
 """
 
+import contextlib
 import ctypes
 import os
 import pathlib
 import pwd
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -111,34 +113,57 @@ class HardenTest(WireTest):
 
     # -- the user --
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
-    def test_root_becomes_another_user_in_all_threads(self):
-        user = pwd.getpwnam(NOBODY)
-        os.chmod(self.folder, 0o755)
+    @contextlib.contextmanager
+    def other_user(self, *settings, program=SMQD, **options):
+        """A server that ends up as another user; its pid and its data dir."""
         data = self.folder / "data"
+        words = [word for setting in settings for word in ("--set", setting)]
         process = subprocess.Popen(
-            [SMQD, "--listen", "tls://127.0.0.1:0", "--data-dir", str(data)]
-            + ["--set", f"run_as={NOBODY}", "--set", "threads.io=2"],
+            [program, "--listen", "tcp://127.0.0.1:0", "--data-dir", str(data), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            **options,
         )
         try:
             self.assertRegex(process.stdout.readline(), "^smqd ready")
-            for task in os.listdir(f"/proc/{process.pid}/task"):
-                status = status_of(process.pid, task)
-                for ids, own in (("Uid", user.pw_uid), ("Gid", user.pw_gid)):
-                    self.assertEqual(status[ids].split(), [str(own)] * 4, status["Name"])
-                self.assertEqual(int(status["CapEff"], 16), 0)
-            # No core file, no debugger of that user: /proc is root's for who is not dumpable.
-            self.assertEqual(os.stat(f"/proc/{process.pid}/environ").st_uid, 0)
-            for path in [data, *data.rglob("*")]:
-                self.assertEqual(path.lstat().st_uid, user.pw_uid, path)
-            self.assertEqual(data.stat().st_mode & 0o077, 0)
+            yield process.pid, data
         finally:
             process.terminate()
             self.assertEqual(process.wait(60), 0)
             process.stdout.close()
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_root_becomes_another_user_in_all_threads(self):
+        user = pwd.getpwnam(NOBODY)
+        os.chmod(self.folder, 0o755)
+        with self.other_user(f"run_as={NOBODY}", "threads.io=2") as (pid, data):
+            for task in os.listdir(f"/proc/{pid}/task"):
+                status = status_of(pid, task)
+                for ids, own in (("Uid", user.pw_uid), ("Gid", user.pw_gid)):
+                    self.assertEqual(status[ids].split(), [str(own)] * 4, status["Name"])
+                self.assertEqual(int(status["CapEff"], 16), 0)
+            for path in [data, *data.rglob("*")]:
+                self.assertEqual(path.lstat().st_uid, user.pw_uid, path)
+            self.assertEqual(data.stat().st_mode & 0o077, 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
+    def test_nobody_looks_into_a_process_that_holds_secrets(self):
+        """Whoever is not dumpable leaves no core file and has no debugger of its own user: its
+        files in /proc belong to root then. (Becoming another user does that, too: so it is started as
+        that user here, from a copy that the user can reach.)"""
+        user = pwd.getpwnam(NOBODY)
+        program = shutil.copy(SMQD, self.folder)
+        os.chown(self.folder, user.pw_uid, user.pw_gid)
+        for settings, owner in (
+            (["harden=on"], 0),
+            (["harden=off"], 0),
+            (["harden=off", "web.enabled=off"], user.pw_uid),
+        ):
+            with self.subTest(settings):
+                ids = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+                with self.other_user(*settings, program=program, **ids) as (pid, _):
+                    self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, owner)
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can become somebody else")
     def test_what_cannot_be_is_told(self):

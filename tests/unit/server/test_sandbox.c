@@ -114,8 +114,7 @@ static void use_files(void)
 
 static void use_sockets(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
     struct sandbox sandbox;
     int bound = socket(AF_INET, SOCK_STREAM, 0);
