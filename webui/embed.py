@@ -4,7 +4,8 @@ webui/embed.py: turn the pages into a C source (webui/assets.h), at build time.
 
     embed.py OUTPUT PATH=FILE...     PATH: where it is served, below the UI's prefix
 
-The same files give the same bytes, whenever and wherever: gzip without a time or a name.
+Scripts and style sheets lose their comments (squeeze.py). The same files give the same bytes, whenever
+and wherever: gzip without a time or a name.
 Python 3.11, standard library only.
 """
 
@@ -12,6 +13,8 @@ import gzip
 import hashlib
 import pathlib
 import sys
+
+from squeeze import squeeze
 
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -53,6 +56,7 @@ def main(output, *pairs):
         suffix = pathlib.PurePosixPath(path).suffix
         if suffix not in TYPES:
             sys.exit(f"embed.py: {path}: what is its Content-Type? Add {suffix!r} to TYPES")
+        data = squeeze(data, suffix)
         digest = hashlib.sha256(data).hexdigest()[:20]
         packed = gzip.compress(data, compresslevel=9, mtime=0)
         if len(packed) > GAIN * len(data):

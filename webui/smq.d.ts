@@ -77,7 +77,7 @@ export interface Client {
     /** Connected for the first time. */
     onconnect?: (etid: number, seed: number, ip: string) => void;
 
-    /** Connected again; onconnect is called when there is none. */
+    /** Connected again. What is done in onconnect has been done already, unless with cleanstart. */
     onreconnect?: (etid: number, seed: number, ip: string) => void;
 
     /**
@@ -120,7 +120,7 @@ export interface Client {
 
     /** Be told how many subscribe to a topic, now and whenever it changes; or, for a client's
      *  address, once when that client has gone (subscribers is 0 then).
-     *  @param onchange  called with the number and the topic, as it was given here */
+     *  @param onchange  called with the number, and the topic's name or the client's address */
     observe(topic: Topic, onchange: (subscribers: number, topic: Topic) => void): void;
     unobserve(topic: Topic): void;
 
@@ -129,6 +129,9 @@ export interface Client {
 
     /** Our own address; undefined while there is no connection. */
     gettid(): number | undefined;
+
+    /** The WebSocket, to look at; undefined while there is none. */
+    getsock(): WebSocket | undefined;
 
     /** Names and numbers that are known in this connection; undefined for others. */
     topic2tid(topic: string): number | undefined;
@@ -154,8 +157,9 @@ export function wsURL(path?: string): string;
 export function websocket(): boolean;
 
 export const utf8: {
-    encode(text: string): Uint8Array;
-    decode(bytes: Uint8Array, begin?: number, end?: number): string;
+    /** As new bytes, or into those given, from `start` on; returns them. */
+    encode(text: string, into?: Uint8Array, start?: number): Uint8Array;
+    decode(bytes: Uint8Array | number[], begin?: number, length?: number): string;
     /** In bytes. */
     length(text: string): number;
 };

@@ -116,7 +116,6 @@
             this.held = NONE;
             this.waiting = []; /* for Suback: functions of (accepted) */
             this.onchange = undefined;
-            this.label = undefined; /* what the page called it when it observed it */
             this.watched = false; /* the broker has our Observe */
         }
 
@@ -132,8 +131,7 @@
         adopt(other) {
             this.handlers = new Map([...other.handlers, ...this.handlers]);
             this.watched = this.watched || other.watched;
-            if (!this.onchange)
-                [this.onchange, this.label] = [other.onchange, other.label];
+            this.onchange ??= other.onchange;
         }
     }
 
@@ -263,7 +261,7 @@
 
         onConnack(packet) {
             const code = packet[1];
-            const callback = (this.wasUp && this.smq.onreconnect) || this.smq.onconnect;
+            const callback = this.wasUp ? this.smq.onreconnect : this.smq.onconnect;
 
             if (code !== 0)
                 return this.end(packet.text(6) || 'refused', false, 1000, code);
@@ -659,6 +657,10 @@
             return this.self.id || undefined;
         }
 
+        getsock() {
+            return this.ws;
+        }
+
         topic2tid(topic) {
             return idOf(this.topics.get(topic)) || undefined;
         }
@@ -681,7 +683,6 @@
             const what = this.topic(topic);
 
             what.onchange = onchange;
-            what.label = topic;
             if (what.isNumber)
                 this.byTid.set(what.id, what);
             this.post(this.observing(what));
@@ -720,14 +721,14 @@
 
             if (!topic)
                 return; /* unobserved a moment ago */
-            const {onchange, label} = topic;
+            const {onchange} = topic;
 
             if (topic.isNumber && subscribers === 0) { /* a client that went: the last Change */
                 topic.onchange = undefined;
                 topic.watched = false;
                 this.tidy(topic);
             }
-            this.call(onchange, subscribers, label);
+            this.call(onchange, subscribers, topic.text ?? topic.id);
         }
 
         tidy(topic) {
@@ -787,8 +788,8 @@
         const core = new Core(smq, wsURL(url), opt);
 
         for (const method of ['publish', 'pubjson', 'subscribe', 'unsubscribe', 'create',
-            'createsub', 'observe', 'unobserve', 'disconnect', 'gettid', 'topic2tid', 'tid2topic',
-            'subtopic2tid', 'tid2subtopic'])
+            'createsub', 'observe', 'unobserve', 'disconnect', 'gettid', 'getsock', 'topic2tid',
+            'tid2topic', 'subtopic2tid', 'tid2subtopic'])
             smq[method] = core[method].bind(core);
         core.open();
         return smq;
@@ -799,8 +800,14 @@
         wsURL,
         websocket: () => typeof globalThis.WebSocket === 'function',
         utf8: {
-            encode: (text) => encoder.encode(text),
-            decode: (bytes, begin, end) => decoder.decode(bytes.subarray(begin, end)),
+            encode: (text, into, start = 0) => {
+                const bytes = encoder.encode(text);
+
+                into?.set(bytes, start);
+                return into ?? bytes;
+            },
+            decode: (bytes, begin = 0, length = bytes.length - begin) =>
+                decoder.decode(Uint8Array.from(bytes.slice(begin, begin + length))),
             length: (text) => encoder.encode(text).length,
         },
     };

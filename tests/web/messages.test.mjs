@@ -554,7 +554,7 @@ describe('numbers in place of names', () => {
         broker.change(5, 0);
         broker.change(5, 2);
         assert.equal(onmsg.calls.length, 1);
-        assert.deepEqual(onchange.calls, [[0, 5], [2, 5]]);
+        assert.deepEqual(onchange.calls, [[0, 'chat'], [2, 'chat']]);
     });
 });
 
@@ -931,7 +931,12 @@ describe('SMQ.utf8', () => {
     it('encodes, decodes and measures', () => {
         assert.deepEqual(SMQ.utf8.encode('ü'), bytes(0xc3, 0xbc));
         assert.equal(SMQ.utf8.decode(bytes('grüße')), 'grüße');
-        assert.equal(SMQ.utf8.decode(bytes('abcd'), 1, 3), 'bc');
+        assert.equal(SMQ.utf8.decode(bytes('abcde'), 1, 3), 'bcd');
+        assert.equal(SMQ.utf8.decode(bytes('abcd'), 2), 'cd');
+        assert.equal(SMQ.utf8.decode([104, 105]), 'hi');
+        const into = new Uint8Array(4);
+        assert.equal(SMQ.utf8.encode('hi', into, 1), into);
+        assert.deepEqual(into, bytes(0, 'hi', 0));
         assert.equal(SMQ.utf8.length('ü🌡'), 6);
     });
 });

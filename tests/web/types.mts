@@ -33,7 +33,8 @@ smq.unobserve(5);
 const known: [number?, string?] = [smq.topic2tid('a'), smq.tid2subtopic(5)];
 const alsoKnown: [string?, number?] = [smq.tid2topic(5), smq.subtopic2tid('a')];
 smq.disconnect();
-console.log(known, alsoKnown, websocket(), utf8.length(utf8.decode(utf8.encode('x'), 0, 1)));
+console.log(known, alsoKnown, websocket(), utf8.length(utf8.decode(utf8.encode('x'), 0, 1)),
+    smq.getsock()?.bufferedAmount, utf8.encode('x', new Uint8Array(2), 1), utf8.decode([104]));
 
 /* @ts-expect-error: an object is for pubjson() */
 smq.publish({a: 1}, 'topic');

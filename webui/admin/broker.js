@@ -23,7 +23,7 @@ export class Broker {
         this.message = '';
         this.smq = SMQ.Client(SMQ.wsURL(session.smq), {ping: PING_S, pong: PONG_S,
             info: 'web UI'});
-        this.smq.onconnect = () => this.onUp();
+        this.smq.onconnect = this.smq.onreconnect = () => this.onUp();
         this.smq.onclose = (message, canreconnect) => this.onDown(message, canreconnect);
     }
 

@@ -17,7 +17,7 @@ class Line {
         this.problem = ''; /* why there is no connection */
         this.stateListeners = new Set();
         this.smq = SMQ.Client(SMQ.wsURL(path), {ping: 30, info: 'web UI'});
-        this.smq.onconnect = () => this.setProblem('');
+        this.smq.onconnect = this.smq.onreconnect = () => this.setProblem('');
         this.smq.onclose = (message, canreconnect) => {
             this.setProblem(message);
             return canreconnect ? RETRY_MS : undefined;

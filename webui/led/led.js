@@ -178,7 +178,7 @@ function connect() {
     smq?.disconnect();
     showStatus('info', 'Connecting');
     smq = SMQ.Client(SMQ.wsURL(path), {info: 'LED page'});
-    smq.onconnect = onConnect;
+    smq.onconnect = smq.onreconnect = onConnect;
     smq.onclose = onClose;
     smq.subscribe(DEVICE, 'devinfo', {datatype: 'json', onmsg: onDevice});
     smq.subscribe('self', 'devinfo', {datatype: 'json', onmsg: onDevice});

@@ -5,7 +5,7 @@
  * makes. The programs are $SMQD and $SMQ, else those in build/.
  */
 import {spawn} from 'node:child_process';
-import {existsSync, mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -24,9 +24,16 @@ export class Server {
         this.demos = [];
     }
 
+    /** Before start(): a configuration file of its own, with @text. */
+    configure(text) {
+        this.config = join(this.data, 'test.conf');
+        writeFileSync(this.config, `${text}\n`);
+    }
+
     /** Also again, after stop(): at the same addresses. */
     async start() {
-        const words = [...this.addresses.flatMap((address) => ['--listen', address]),
+        const words = [...(this.config ? ['--config', this.config] : []),
+            ...this.addresses.flatMap((address) => ['--listen', address]),
             ...['limits.pages=300', `data_dir=${this.data}`, ...this.settings]
                 .flatMap((setting) => ['--set', setting])];
 
