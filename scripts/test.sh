@@ -254,7 +254,7 @@ stage_web() {
     if [ ! -d tests/web/node_modules ] && ! npm ci --prefix tests/web >/dev/null 2>&1; then
         skip "npm cannot install what tests/web/package.json wants: no types, no WebSocket"
     fi
-    output=$(SMQ=build/smq SMQD=build/smqd timeout 600 \
+    output=$(SMQ=build/smq SMQD=build/smqd timeout 1800 \
         node --test --test-reporter=spec tests/web/*.test.mjs 2>&1)
     code=$?
     account "smq.js and what the pages are made of" $code "$output"

@@ -7,10 +7,9 @@ import assert from 'node:assert/strict';
 import {once} from 'node:events';
 import {after, before, describe, it} from 'node:test';
 
-import {openBrowser, openPage, skip as skipBrowser} from './ui/browser.mjs';
+import {HANG, openBrowser, openPage, skip as skipBrowser} from './ui/browser.mjs';
 import {Server, skipServer} from './ui/server.mjs';
 
-const HANG = {timeout: 60000};
 const SIZES = [0, 1, 125, 126, 127, 128, 1000, 65532, 65533];
 const TOO_LARGE = 65534;
 const ws = await import('ws').catch(() => undefined);

@@ -9,7 +9,7 @@ import {join} from 'node:path';
 import {after, before, describe, it} from 'node:test';
 import {fileURLToPath} from 'node:url';
 
-import {openBrowser, openPage, skip} from './ui/browser.mjs';
+import {HANG, openBrowser, openPage, skip} from './ui/browser.mjs';
 import {Server, skipServer} from './ui/server.mjs';
 
 const PAGES = fileURLToPath(new URL('original/', import.meta.url));
@@ -24,7 +24,7 @@ function account(user, password) {
     return `${user}:$scrypt$ln=10,r=8,p=1$${saltText}$${digestText}\n`;
 }
 
-describe('a page of the original', {skip: skip || skipServer, timeout: 120000}, () => {
+describe('a page of the original', {skip: skip || skipServer, ...HANG}, () => {
     const server = new Server([`web.root=${PAGES}`, 'web.ui=/admin']);
     let browser;
     let page;

@@ -16,7 +16,7 @@ import {SMQ, bytes} from './fake.mjs';
 const TOP = fileURLToPath(new URL('../../', import.meta.url));
 const SMQD = process.env.SMQD ?? join(TOP, 'build/smqd');
 const SMQ_TOOL = process.env.SMQ ?? join(TOP, 'build/smq');
-const HANG = {timeout: 30000};
+const HANG = {timeout: 120000}; /* even where the machine is busy */
 
 /* Node's own WebSocket, or that of npm's ws. */
 async function findWebSocket() {

@@ -6,13 +6,13 @@
 import assert from 'node:assert/strict';
 import {after, afterEach, before, describe, it} from 'node:test';
 
-import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
+import {HANG, SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
 import {Server, skipServer} from './ui/server.mjs';
 
 const DEVICES = 3; /* over each transport */
 
 for (const scheme of ['http', 'https'])
-    describe(`over ${scheme}`, {skip: skip || skipServer, timeout: 120000}, () => {
+    describe(`over ${scheme}`, {skip: skip || skipServer, ...HANG}, () => {
         const server = new Server();
         let browser;
         let page;

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import {after, afterEach, before, describe, it} from 'node:test';
 
-import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
+import {HANG, SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
 
 const FIRST_LOAD_BYTES_MAX = 150000;
 
-describe('the web UI', {skip, timeout: 120000}, () => {
+describe('the web UI', {skip, ...HANG}, () => {
     let browser;
     let mock;
     let page;

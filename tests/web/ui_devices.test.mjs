@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import {after, afterEach, before, describe, it} from 'node:test';
 
-import {SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
+import {HANG, SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
 
 const PEERS = 50000;
 const ROWS_MAX = 100; /* elements, however long the list */
 
-describe('Devices', {skip, timeout: 120000}, () => {
+describe('Devices', {skip, ...HANG}, () => {
     let browser;
     let mock;
     let page;

@@ -10,6 +10,10 @@ const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
     '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
+/** A test that takes as long as this hangs; a busy machine does not take so long. */
+export const HANG = {timeout: 400000};
+const STEP_MS = 60000; /* the same for one step of it */
+
 export const SIZES = {
     desktop: {viewport: {width: 1280, height: 800}},
     phone: {viewport: {width: 390, height: 844}, isMobile: true, hasTouch: true,
@@ -43,7 +47,7 @@ export async function openPage(browser, options = SIZES.desktop) {
     const context = await browser.newContext({reducedMotion: 'reduce', ...options});
     const page = await context.newPage();
 
-    page.setDefaultTimeout(20000);
+    page.setDefaultTimeout(STEP_MS);
     page.problems = [];
     page.on('pageerror', (error) => page.problems.push(error.message));
     page.on('console', (message) => message.type() === 'error' && !isExpected(message) &&
