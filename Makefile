@@ -41,7 +41,7 @@ lint: ## clang-tidy over all sources (.clang-tidy says which checks)
 	@clang-tidy --quiet -p build-clang $$(scripts/sources.sh c)
 
 clean: ## remove all build directories
-	@rm -rf build build-clang build-tsan build-asan build-fuzz
+	@rm -rf build build-clang build-cfi build-tsan build-asan build-fuzz
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
