@@ -14,6 +14,7 @@ enum exit_code command_rpc(const struct options *options);
 enum exit_code command_observe(const struct options *options);
 enum exit_code command_stats(const struct options *options);
 enum exit_code command_peers(const struct options *options);
+enum exit_code command_ban(const struct options *options);
 enum exit_code command_demo(const struct options *options);
 enum exit_code command_passwd(const struct options *options);
 enum exit_code command_explain(const struct options *options);

@@ -53,6 +53,16 @@ static const struct command {
     {"peers", COMMAND_PEERS, 0, 0, "", "list the clients of a broker on this machine",
      "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n",
      command_peers},
+    {"ban", COMMAND_BAN, 1, 2, "list | add|lift ADDRESS", "show, make and end bans of addresses",
+     "A banned address is closed at once when it connects; of an IPv6 address its /64 is banned.\n"
+     "`add` also disconnects the clients that are there. The broker itself bans addresses whose\n"
+     "logins fail too often (limits.failures_per_address). Bans end with the broker's process.\n"
+     "Asks through the broker's socket, DIR/smqd.sock; that needs the right to open it.\n"
+     "\n"
+     "  smq ban list\n"
+     "  smq ban add 192.0.2.7 --for 86400\n"
+     "  smq ban lift 192.0.2.7\n",
+     command_ban},
     {"demo", COMMAND_DEMO, 1, 1, "led", "be a device with LEDs, for the LED page",
      "Announces itself, lets anybody switch its LEDs, and sends a temperature that wanders.\n"
      "Stops with Ctrl-C; when the connection is lost it comes back.\n"

@@ -21,7 +21,7 @@
 #define TALKING    (COMMAND_SUB | COMMAND_PUB | COMMAND_RPC | COMMAND_OBSERVE)
 #define CONNECTING (TALKING | COMMAND_DEMO)
 #define LISTENING  (COMMAND_SUB | COMMAND_OBSERVE)
-#define ADMIN      (COMMAND_STATS | COMMAND_PEERS)
+#define ADMIN      (COMMAND_STATS | COMMAND_PEERS | COMMAND_BAN)
 #define FILES      (COMMAND_PASSWD | COMMAND_EXPLAIN)
 
 enum option_kind { KIND_FLAG, KIND_TEXT, KIND_COUNT, KIND_SECONDS };
@@ -56,6 +56,8 @@ static const struct option_row {
      "stop after so long (default: never);\nexit code 75 when --count was not reached"},
     {KIND_SECONDS, "timeout", 't', "SECONDS", FIELD(timeout_ms), COMMAND_PUB | COMMAND_RPC | ADMIN,
      "longest wait for each answer (default 10)"},
+    {KIND_SECONDS, "for", 0, "SECONDS", FIELD(ban_ms), COMMAND_BAN,
+     "add: how long the ban lasts, up to 30 days (default 3600)"},
     {KIND_FLAG, "memory", 0, NULL, FIELD(is_memory_only), COMMAND_STATS,
      "only the memory: what each kind of thing costs, and what is used"},
     {KIND_FLAG, "all", 'a', NULL, FIELD(shows_zeros), COMMAND_STATS,

@@ -22,6 +22,7 @@ enum command_bit {
     COMMAND_PASSWD = 1u << 6,
     COMMAND_EXPLAIN = 1u << 7,
     COMMAND_DEMO = 1u << 8,
+    COMMAND_BAN = 1u << 9,
 };
 
 struct options {
@@ -45,6 +46,7 @@ struct options {
     uint64_t count;       /* 0: not given */
     uint64_t timeout_ms;  /* of answers */
     uint64_t listen_ms;   /* sub and observe: 0: for ever */
+    uint64_t ban_ms;      /* ban: 0: not given */
     bool is_line_by_line; /* pub: each line of the input is a message */
     bool is_memory_only;  /* stats */
     bool is_delete;       /* passwd */

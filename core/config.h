@@ -77,10 +77,16 @@ struct config_listener_section {
 };
 
 struct config_limits {
-    uint32_t connection_count_max;  /* in all */
-    uint32_t handshake_count_max;   /* connections that have not had their Connack */
-    uint32_t handshake_timeout_ms;  /* from accept to Connect */
-    uint32_t page_count_max;        /* connections that ask for web pages */
+    uint32_t connection_count_max;        /* in all */
+    uint32_t handshake_count_max;         /* connections that have not had their Connack */
+    uint32_t handshake_timeout_ms;        /* from accept to Connect */
+    uint32_t page_count_max;              /* connections that ask for web pages */
+    uint32_t connections_per_address_max; /* 0: any number */
+    uint32_t connects_per_address_max;    /* a second; 0: any number */
+    uint32_t failures_per_address_max;    /* logins in GUARD_FAIL_WINDOW_S, then a ban; 0: never */
+    uint32_t ban_ms;                      /* how long that ban is */
+    uint32_t addresses_max;               /* remembered at a time; a power of two */
+    char *exempt_addresses;               /* networks without limits for each address */
     uint32_t topics_per_client_max; /* names a client created or subscribed to and still holds */
     uint32_t topics_per_instance_max;
     uint32_t topics_max; /* over all instances */
@@ -88,9 +94,15 @@ struct config_limits {
     uint32_t subscriptions_per_instance_max;
     uint32_t subscriptions_max;
     uint32_t observations_per_client_max;
+    uint32_t pending_per_client_max;    /* requests that have not been answered */
+    uint32_t messages_per_client_max;   /* frames a second; 0: any number. So the next three */
+    uint32_t bytes_per_client_max;      /* as received, a second */
+    uint32_t messages_per_instance_max; /* of all clients of an instance together */
+    uint32_t bytes_per_instance_max;
     uint32_t
         subtopics_per_instance_max; /* names live for ever: the broker cannot know who uses one */
     uint32_t frame_bytes_max;       /* largest frame a client may send, header included */
+    uint32_t frame_timeout_ms;      /* from its first byte to its last; a fragmented message, too */
     uint32_t name_bytes_max;        /* topic and sub-topic names */
     uint32_t queue_bytes_max;       /* output waiting for one connection */
     enum slow_consumer slow_consumer;

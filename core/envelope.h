@@ -50,6 +50,8 @@ struct msg;
     X(LEFT)         /* msg: ids, in JSON, of count clients that went; id: more, left out */        \
     X(TAP)          /* begin (ON) or end to send TAPPED of conn */                                 \
     X(TAPPED)       /* msg: a run from conn, or to it (OUT); id: messages left out before it */    \
+    X(WHERE)        /* which address has conn? etid: comes back in the ADDRESS */                  \
+    X(ADDRESS)      /* msg: its 16 bytes; NULL: conn has gone */                                   \
     /* -- control to web actor -- */                                                               \
     X(EVENT)     /* status: level; hash: Unix ms; msg: name, 0, text; count: left out before it */ \
     X(TLS_FACTS) /* msg: members of the stats object about certificates and the last reload */     \
@@ -60,6 +62,7 @@ struct msg;
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \
     X(RELOAD)   /* new TLS credentials, accounts or rules are there to be taken */                 \
+    X(EXPEL)    /* from web, too: close whose address is banned by hand */                         \
     X(LIST)     /* id: enum list_kind; count: where to go on; answered by ROWS, then ROWS_END */   \
     X(ROWS)     /* msg: JSON objects, comma-separated */                                           \
     X(ROWS_END) /* count: how many there were; id: where to go on, 0: that was all */

@@ -39,17 +39,18 @@
 #define LIMIT_HTTP_HEAD_BYTES 8192u  /* devices send about 100, browsers with cookies some 1,000 */
 #define LIMIT_HTTP_BODY_BYTES 16384u /* the forms of the web pages are small */
 #define LIMIT_HTTP_AHEAD_BYTES                                                                     \
-    (256u * 1024)                       /* answers not yet taken, when the next request comes */
-#define LIMIT_HELD_PER_CLIENT    32768u /* ids one client may hold: its count is a u16 */
-#define LIMIT_PENDING_PER_CLIENT 8192u  /* unanswered requests; its count is a u16 */
-#define LIMIT_INFO_BYTES         1024u /* of a Connect's info: kept for as long as the client is there */
-#define LIMIT_REASON_BYTES       120u /* text in a Disconnect or a refused Connack */
+    (256u * 1024)                    /* answers not yet taken, when the next request comes */
+#define LIMIT_HELD_PER_CLIENT 32768u /* ids one client may hold: its count is a u16 */
+#define LIMIT_INFO_BYTES      1024u /* of a Connect's info: kept for as long as the client is there */
+#define LIMIT_REASON_BYTES    120u /* text in a Disconnect or a refused Connack */
 
 /* -- one turn of the I/O loop -- */
 #define LIMIT_TURN_CQES          4096u /* completions handled before the lanes get a look */
 #define LIMIT_SEND_SEGMENTS      16u   /* iovecs in one send; merging beyond that gains nothing */
 #define LIMIT_SHARE_BYTES_MIN    1024u /* from here a reference is cheaper than a copy (measured) */
+#define LIMIT_METERED_RUN_BYTES  1024u /* of a run, where what comes in a second is limited */
 #define LIMIT_TIGHT_QUEUE_BYTES  8192u /* what a queue may hold while memory is tight */
+#define LIMIT_TIGHT_INPUT_BYTES  4096u /* and a frame that is not finished at once */
 #define LIMIT_QUEUE_CONTROL_ROOM 65536u /* over queue_bytes, for acks; beyond: disconnect */
 
 static_assert(LIMIT_HOSTS <= 64, "a mask of hosts is one u64");

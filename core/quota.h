@@ -1,13 +1,15 @@
 /*
  * core/quota.h — the limits that hold over several actors: how many there may be, and are.
  *
- * Shared counters, touched when something is made or goes, never per message. Any thread.
+ * Shared counters, touched when something is made or goes, never per message: but for the meters
+ * of an instance, where its messages a second are limited. Any thread.
  */
 #pragma once
 
 #include <stdatomic.h>
 
 #include "core/config.h"
+#include "core/meter.h"
 #include "core/must.h"
 
 struct quota {
@@ -40,6 +42,8 @@ struct instance_quotas {
     struct quota topics;
     struct quota subscriptions;
     struct quota subtopics;
+    struct shared_meter message_meter;
+    struct shared_meter byte_meter;
 };
 
 struct quotas {

@@ -620,6 +620,9 @@ static void dispatch(struct shard *shard, struct envelope *envelope)
     case ENVELOPE_LEFT:
     case ENVELOPE_TAP:
     case ENVELOPE_TAPPED:
+    case ENVELOPE_WHERE:
+    case ENVELOPE_ADDRESS:
+    case ENVELOPE_EXPEL:
     case ENVELOPE_EVENT:
     case ENVELOPE_TLS_FACTS:
     case ENVELOPE_KIND_COUNT:

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/msg.h"
+#include "net/door.h"
 #include "net/secure.h"
 #include "net/session.h"
 
@@ -105,8 +106,7 @@ static void ask_peer(struct reactor *reactor, struct conn *conn)
     sqe->file_index = reactor->listeners[conn->listener_index].address_bytes; /* exactly */
     sqe->addr3 = (uintptr_t)conn->peer_pending;
     sqe->flags |= IOSQE_FIXED_FILE;
-    own(conn, sqe, OP_PEER);
-    reactor->instant_count++;
+    own(conn, sqe, OP_PEER); /* not counted as instant: reading waits for it */
 }
 
 /* Cancel what may stay in the kernel for long: the wait for input, then that for output. Each once,
@@ -224,7 +224,7 @@ static void flush(struct reactor *reactor, struct conn *conn)
 
 static void listen_to(struct reactor *reactor, struct conn *conn)
 {
-    bool waits = conn->flags & CONN_WAITS && conn->state < CONN_LEAVING;
+    bool waits = conn->flags & (CONN_WAITS | CONN_THROTTLED) && conn->state < CONN_LEAVING;
 
     if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF) && !waits)
         arm_recv(reactor, conn);
@@ -260,6 +260,17 @@ static void attend_closing(struct reactor *reactor, struct conn *conn)
         cancel_one(reactor, conn);
 }
 
+/* It has sent too much for now: end its multishot receive. */
+static void stop_reading(struct reactor *reactor, struct conn *conn)
+{
+    if (!(conn->ops & OP_BIT(OP_RECV)) || conn->ops & OP_BIT(OP_CANCEL))
+        return;
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_cancel64(sqe, user_data_of(OP_RECV, conn->generation, conn->slot_index), 0);
+    own(conn, sqe, OP_CANCEL);
+}
+
 void reactor_attend(struct reactor *reactor, struct conn *conn)
 {
     if (conn->state == CONN_LEAVING) {
@@ -268,6 +279,8 @@ void reactor_attend(struct reactor *reactor, struct conn *conn)
         attend_closing(reactor, conn);
     } else {
         must(conn->state != CONN_FREE);
+        if (conn->flags & CONN_THROTTLED)
+            stop_reading(reactor, conn);
         listen_to(reactor, conn);
         flush(reactor, conn);
     }
@@ -309,6 +322,14 @@ void reactor_stop_accepting(struct reactor *reactor)
     }
 }
 
+static void begin_reading(struct reactor *reactor, struct conn *conn)
+{
+    if (conn->flags & CONN_TLS)
+        arm_poll(reactor, conn); /* there may be others before it: see net/turns.h */
+    else
+        arm_recv(reactor, conn);
+}
+
 static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t listener_index)
 {
     struct io *io = &reactor->io;
@@ -333,15 +354,13 @@ static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t li
     if (reactor->listeners[listener_index].tls)
         conn_speaks(io, conn, CONN_TLS);
     session_open(io, conn);
-    if (reactor->knows_peer_addresses) {
-        /* Answered within the submission, so before any byte of the connection is looked at. */
-        conn->peer_pending = mem_alloc_always(&io->mem, MEM_CONN, sizeof(*conn->peer_pending));
-        ask_peer(reactor, conn);
+    if (!reactor->knows_peer_addresses) {
+        begin_reading(reactor, conn);
+        return;
     }
-    if (conn->flags & CONN_TLS)
-        arm_poll(reactor, conn); /* there may be others before it: see net/turns.h */
-    else
-        arm_recv(reactor, conn);
+    /* Answered within the submission. Nothing is read before: it may have to go at once. */
+    conn->peer_pending = mem_alloc_always(&io->mem, MEM_CONN, sizeof(*conn->peer_pending));
+    ask_peer(reactor, conn);
 }
 
 static void on_accept(struct reactor *reactor, const struct io_uring_cqe *cqe)
@@ -383,12 +402,16 @@ static void on_peer(struct reactor *reactor, struct conn *conn, const struct io_
     }
     mem_free(&reactor->io.mem, MEM_CONN, peer, sizeof(*peer));
     conn->peer_pending = NULL;
+    if (conn->state < CONN_LEAVING && door_admit(&reactor->io, conn))
+        begin_reading(reactor, conn);
 }
 
 static void on_poll(struct reactor *reactor, struct conn *conn)
 {
     if (conn->state == CONN_CLOSING)
         return;
+    if (conn->flags & CONN_THROTTLED && conn->state < CONN_LEAVING)
+        return; /* its instance has sent too much; it reads when that is over */
     if (conn->flags & CONN_TLS && conn->state < CONN_LEAVING &&
         !secure_may_begin(&reactor->io, conn))
         return;

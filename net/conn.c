@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "net/io.h"
 #include "net/session.h"
+#include "net/throttle.h"
 #include "net/ws_codec.h"
 
 #define BIT(state) (1u << (state))
@@ -45,7 +46,14 @@ static const struct {
 struct conn_chunk {
     uint32_t used_count;
     struct conn conns[LIMIT_CONN_CHUNK] __attribute__((aligned(16)));
+    struct throttle throttles[]; /* one for each, where io->is_metered */
 };
+
+static size_t chunk_bytes(const struct io *io)
+{
+    return sizeof(struct conn_chunk) +
+           (io->is_metered ? LIMIT_CONN_CHUNK * sizeof(struct throttle) : 0);
+}
 
 const char *conn_state_name(enum conn_state state)
 {
@@ -92,6 +100,13 @@ struct conn *conn_in_slot(const struct io *io, uint32_t slot_index)
     return conn && conn->state != CONN_FREE ? conn : NULL;
 }
 
+struct throttle *conn_throttle(const struct io *io, const struct conn *conn)
+{
+    must(io->is_metered);
+    return &io->chunks[conn->slot_index / LIMIT_CONN_CHUNK]
+                ->throttles[conn->slot_index % LIMIT_CONN_CHUNK];
+}
+
 struct conn *conn_find(struct io *io, struct conn_handle handle)
 {
     must(handle.host_index == io->io_index);
@@ -131,7 +146,7 @@ struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_inde
     struct conn_chunk **chunk = &io->chunks[slot_index / LIMIT_CONN_CHUNK];
 
     if (!*chunk)
-        *chunk = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(**chunk));
+        *chunk = mem_alloc_zero(&io->mem, MEM_CONN, chunk_bytes(io));
     if (!*chunk)
         return NULL;
     (*chunk)->used_count++;
@@ -139,6 +154,8 @@ struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_inde
 
     must(conn->state == CONN_FREE);
     memset(conn, 0, sizeof(*conn));
+    if (io->is_metered)
+        (*chunk)->throttles[slot_index % LIMIT_CONN_CHUNK] = (struct throttle){0};
     conn->generation = io->next_generation++;
     if (io->next_generation == 0)
         io->next_generation = 1;
@@ -165,7 +182,7 @@ void conn_free(struct io *io, struct conn *conn)
     count_transport(io, conn, (uint64_t)-1);
     if (--(*chunk)->used_count > 0)
         return;
-    mem_free(&io->mem, MEM_CONN, *chunk, sizeof(**chunk));
+    mem_free(&io->mem, MEM_CONN, *chunk, chunk_bytes(io));
     *chunk = NULL;
 }
 
@@ -222,10 +239,19 @@ static bool append_frame(struct io *io, struct conn *conn, struct span frame)
     return true;
 }
 
+/* While memory is tight queues are short: who reads does not notice, who does not must not take
+ * the memory from those who do. */
+static uint32_t queue_bytes_max(const struct io *io)
+{
+    uint32_t bytes_max = io->config->limits.queue_bytes_max;
+
+    return mem_is_tight(io->mem.budget) ? min_u32(bytes_max, LIMIT_TIGHT_QUEUE_BYTES) : bytes_max;
+}
+
 /* Is there room for something that must not be dropped? Otherwise the connection is closed. */
 static bool has_control_room(struct io *io, struct conn *conn, size_t bytes_count)
 {
-    uint32_t room_bytes = io->config->limits.queue_bytes_max + LIMIT_QUEUE_CONTROL_ROOM;
+    uint32_t room_bytes = queue_bytes_max(io) + LIMIT_QUEUE_CONTROL_ROOM;
 
     if (conn->out.queued_bytes + bytes_count <= room_bytes)
         return true;
@@ -329,15 +355,6 @@ static uint32_t fitting_bytes(const struct msg *run, enum framing framing, uint3
     return end;
 }
 
-/* While memory is tight queues are short: who reads does not notice, who does not must not take
- * the memory from those who do. */
-static uint32_t queue_bytes_max(const struct io *io)
-{
-    uint32_t bytes_max = io->config->limits.queue_bytes_max;
-
-    return mem_is_tight(io->mem.budget) ? min_u32(bytes_max, LIMIT_TIGHT_QUEUE_BYTES) : bytes_max;
-}
-
 /* The queue has no room for the whole run: what the policy says. */
 static void send_to_slow(struct io *io, struct conn *conn, struct msg *run, uint32_t frame_count)
 {
@@ -424,6 +441,9 @@ void conn_shed(struct io *io, struct conn *conn)
         outq_drop_oldest(&conn->out, &io->mem, framing_of(conn),
                          conn->out.queued_bytes - LIMIT_TIGHT_QUEUE_BYTES, &freed_bytes);
     drop(io, conn, IO_STAT_DROPPED_MEMORY, dropped_count);
+    /* What is left are answers that it does not read. */
+    if (conn->out.queued_bytes > LIMIT_TIGHT_QUEUE_BYTES + LIMIT_QUEUE_CONTROL_ROOM)
+        conn_close(io, conn, CLOSE_SLOW);
 }
 
 /* -- the end -- */

@@ -51,7 +51,9 @@ enum conn_state {
     X(TLS, "a TLS handshake or record failed; see tls.failed")                                     \
     X(CERTIFICATE, "its client certificate was revoked or expired")                                \
     X(ENDED, "disconnected by an administrator")                                                   \
-    X(RIGHTS, "lost its login, or the right to a subscription")
+    X(RIGHTS, "lost its login, or the right to a subscription")                                    \
+    X(GUARD, "its address is banned, or over a limit")                                             \
+    X(FRAME_TIMEOUT, "a frame began and was not finished in time")
 
 enum close_reason {
 #define X(name, text) CLOSE_##name,
@@ -106,11 +108,15 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */
 #define CONN_SHAKES      0x4000000u /* the TLS handshake is in progress */
 
+#define CONN_GUARDED   0x10000000u /* counted for its address: guard_leave must follow */
+#define CONN_THROTTLED 0x20000000u /* sent more than it may: nothing is read for a while */
+
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {
     uint8_t *data;
     uint32_t used_bytes;
     uint32_t capacity;
+    uint32_t since_tick; /* of its first byte; meaningful while there is one */
 };
 
 struct conn_input {
@@ -203,6 +209,9 @@ struct conn *conn_find(struct io *io, struct conn_handle handle);
 
 /* Whatever connection is in a slot, in any state but FREE; NULL: none. */
 struct conn *conn_in_slot(const struct io *io, uint32_t slot_index);
+
+/* Its meters; only where io->is_metered. */
+struct throttle *conn_throttle(const struct io *io, const struct conn *conn);
 
 /* The connection in a slot that is in use. */
 struct conn *conn_at(const struct io *io, uint32_t slot_index);

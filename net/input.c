@@ -22,6 +22,8 @@ bool input_append(struct io *io, struct conn *conn, struct input_part *part, str
     uint32_t needed = part->used_bytes + (uint32_t)bytes.bytes_count;
 
     must(conn->input);
+    if (part->used_bytes == 0)
+        part->since_tick = io->now_tick;
     if (needed > part->capacity) {
         uint32_t capacity = part->capacity ? part->capacity : CAPACITY_FIRST;
 

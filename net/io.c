@@ -7,6 +7,7 @@
 #include "core/msg.h"
 #include "net/holds.h"
 #include "net/session.h"
+#include "net/throttle.h"
 
 #define SHED_CHUNKS_A_TURN 16u /* about 1,000 connections: a few microseconds */
 
@@ -33,6 +34,10 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->slot_count_max = options->slot_count_max;
     io->web_index = options->web_index;
     io->ws_accept = options->ws_accept;
+    io->guard = options->guard;
+    io->expel_cursor = options->slot_count_max;
+    io->refused_count = io->refused_said_tick = 0;
+    io->is_metered = throttle_is_wanted(options->config);
     io->chunk_count = (options->slot_count_max + LIMIT_CONN_CHUNK - 1) / LIMIT_CONN_CHUNK;
     io->next_generation = 1;
     io->draining = io->stopped = false;
@@ -70,6 +75,14 @@ void io_deinit(struct io *io)
     io->chunks = NULL;
 }
 
+static void shed(struct io *io, struct conn *conn)
+{
+    if (conn->state == CONN_FREE || conn->state >= CONN_LEAVING)
+        return;
+    conn_shed(io, conn);
+    session_shed(io, conn);
+}
+
 void io_shed_step(struct io *io)
 {
     if (!mem_is_tight(io->mem.budget))
@@ -82,7 +95,7 @@ void io_shed_step(struct io *io)
             continue;
         for (uint32_t slot = first; slot < first + LIMIT_CONN_CHUNK && slot < io->slot_count_max;
              slot++)
-            conn_shed(io, conn_at(io, slot));
+            shed(io, conn_at(io, slot));
     }
 }
 

@@ -27,6 +27,16 @@
     X(ACCEPT_ERRORS, "accept_errors_total", "errors", "accepts that failed (table full, kernel)")  \
     X(REFUSED_HANDSHAKES, "refused_handshakes_total", "connections",                               \
       "closed at once: limits.handshakes reached")                                                 \
+    X(REFUSED_BANNED, "refused_banned_total", "connections", "closed at once: address banned")     \
+    X(REFUSED_ADDRESS_FULL, "refused_address_full_total", "connections",                           \
+      "closed at once: limits.connections_per_address reached")                                    \
+    X(REFUSED_ADDRESS_FAST, "refused_address_fast_total", "connections",                           \
+      "closed at once: limits.connects_per_address reached")                                       \
+    X(THROTTLED, "throttled", "connections", "not read at the moment: they sent too much")         \
+    X(THROTTLED_CLIENT, "throttled_client_total", "events",                                        \
+      "not read for a while: limits.messages_per_client or bytes_per_client")                      \
+    X(THROTTLED_INSTANCE, "throttled_instance_total", "events",                                    \
+      "not read for a while: limits.messages_per_instance or bytes_per_instance")                  \
     X(REFUSED_CONNECTIONS, "refused_connections_total", "connections",                             \
       "Connack 2: limits.connections reached")                                                     \
     X(REFUSED_PAGES, "refused_pages_total", "requests",                                            \
@@ -51,6 +61,8 @@
     X(DROPPED_CLOSED, "dropped_closed_total", "messages", "slow receiver: lost by disconnecting")  \
     X(DROPPED_MEMORY, "dropped_memory_total", "messages", "dropped: memory_limit reached")         \
     X(DROPPED_GONE, "dropped_gone_total", "messages", "the receiver had just closed")              \
+    X(SHED_INPUT, "shed_input_total", "connections",                                               \
+      "closed: memory_limit is near, and much of a frame was there, but not all")                  \
     X(SLOW_CONSUMERS, "slow_consumers_total", "events", "connections whose queue filled up")       \
     X(NAME_LIMIT, "refused_name_limit_total", "requests", "names refused: empty or too long")      \
     X(REFUSED_LOGINS, "refused_logins_total", "connections",                                       \
@@ -110,6 +122,7 @@ struct io_options {
     uint32_t slot_count_max; /* direct descriptors this actor may use */
     uint32_t web_index;      /* mesh index of the web actor; IO_NO_WEB: there is none */
     ws_accept_fn *ws_accept; /* NULL: no WebSockets */
+    struct guard *guard;     /* shared by all; NULL: no limits for one address */
 };
 
 struct io;
@@ -127,6 +140,7 @@ struct io_secure_calls {
     size_t (*put_row)(const struct conn *conn, char *out, size_t room);
 };
 
+struct guard;       /* core/guard.h */
 struct auth_book;   /* auth/book.h */
 struct identity;    /* core/identity.h */
 struct smq_connect; /* net/smq_codec.h */
@@ -165,8 +179,9 @@ struct io {
     uint32_t chunk_count;
     uint32_t slot_count_max;
     uint16_t next_generation;
-    bool draining; /* no new clients; say goodbye to those we have */
-    bool stopped;  /* every connection is gone after a drain */
+    bool draining;   /* no new clients; say goodbye to those we have */
+    bool stopped;    /* every connection is gone after a drain */
+    bool is_metered; /* what clients send in a second is limited (net/throttle.h) */
 
     struct pool topics;     /* struct local_topic: topics with subscribers among our connections */
     struct table topic_ids; /* (instance, TID) → topics */
@@ -180,12 +195,16 @@ struct io {
     uint16_t list_waiting_count; /* others asked meanwhile: */
     uint16_t list_waiting[LIMIT_LIST_ASKERS];
     uint32_t shed_cursor;
+    uint32_t expel_cursor;  /* the next to look at: whose address is banned? Beyond all: none is */
+    uint32_t refused_count; /* for their address, and not logged yet */
+    uint32_t refused_said_tick; /* when the last such line was written */
     uint32_t list_cursor;
     uint32_t list_count;
     struct io_report report;
     struct mem mem;
     uint32_t web_index; /* as in io_options */
     ws_accept_fn *ws_accept;
+    struct guard *guard;
     struct io_secure *secure;                   /* NULL: no listener speaks TLS */
     const struct io_secure_calls *secure_calls; /* NULL: the same */
     struct io_auth *auth;                       /* NULL: everybody is let in */
@@ -226,7 +245,8 @@ void io_note_latency(struct io *io, const struct envelope *deliver);
 void io_list_peers(struct io *io, const struct envelope *request);
 void io_list_step(struct io *io);
 
-/* While memory is tight, shed long queues: a bite of the connections each turn, round and round. */
+/* While memory is tight, shed long queues and large unfinished input: a bite of the connections
+ * each turn, round and round. */
 void io_shed_step(struct io *io);
 
 /* Is any connection open? */

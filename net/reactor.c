@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "net/completions.h"
+#include "net/door.h"
 #include "net/secure.h"
 #include "net/session.h"
 
@@ -170,7 +171,7 @@ static bool has_work(const struct reactor *reactor)
     const struct io *io = &reactor->io;
 
     return io->marked_first != MARKED_NONE || io->is_listing || secure_has_work(io) ||
-           io_auth_has_work(io) || port_has_mail(io->port) ||
+           io_auth_has_work(io) || door_has_work(io) || port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -195,7 +196,7 @@ static void enter_and_wait(struct reactor *reactor)
     uint32_t ticks = wheel_ticks_to_next(&io->wheel);
     uint64_t wait_ms = (uint64_t)min_u32(ticks, WHEEL_SLOTS) * WHEEL_TICK_MS;
 
-    if (secure_needs_ticks(io))
+    if (secure_needs_ticks(io) || mem_is_tight(io->mem.budget)) /* io_shed_step looks again */
         wait_ms = WHEEL_TICK_MS;
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_ms / 1000),
                                         .tv_nsec = (int64_t)(wait_ms % 1000) * 1000000};
@@ -278,6 +279,8 @@ static void run(struct reactor *reactor)
         secure_step(io);
         if (io_auth_has_work(io))
             io_auth_judge_step(io);
+        if (door_has_work(io))
+            door_step(io);
         attend_to_marked(reactor);
         io_report_step(io);
         (void)port_flush(io->port); /* is_backlogged asks again */

@@ -10,8 +10,10 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/door.h"
 #include "net/holds.h"
 #include "net/session_parts.h"
+#include "net/throttle.h"
 
 /* Without input for this long, a multishot receive is traded for a poll: 600 bytes of kernel. */
 #define QUIET_TICKS (1000u / WHEEL_TICK_MS)
@@ -19,6 +21,9 @@
 /* Between two requests for pages; and for the web actor to answer, or the peer to take it. */
 #define HTTP_IDLE_TICKS (15000u / WHEEL_TICK_MS)
 #define HTTP_TAKE_TICKS (60000u / WHEEL_TICK_MS)
+
+/* While memory is tight: for what is larger than LIMIT_TIGHT_INPUT_BYTES to be whole. */
+#define TIGHT_INPUT_TICKS (1000u / WHEEL_TICK_MS)
 
 /* After our goodbye: the time for the peer to close its side. */
 #define LINGER_TICKS (2000u / WHEEL_TICK_MS)
@@ -125,9 +130,14 @@ void session_open(struct io *io, struct conn *conn)
 
 /* -- frames out of bytes -- */
 
-bool session_reads_frames(const struct conn *conn)
+static bool speaks_frames(const struct conn *conn)
 {
     return conn->state == CONN_GREETED || conn->state == CONN_LIVE;
+}
+
+bool session_reads_frames(const struct conn *conn)
+{
+    return speaks_frames(conn) && !(conn->flags & CONN_THROTTLED);
 }
 
 /* Somebody else must answer first: a shard, or the web actor. What comes is kept. */
@@ -136,13 +146,32 @@ static bool waits_for_answer(const struct conn *conn)
     return conn->state == CONN_JOINING || conn->state == CONN_ASKING;
 }
 
+/* The same, and for who has sent too much. */
+static bool keeps_input(const struct conn *conn)
+{
+    return waits_for_answer(conn) || speaks_frames(conn);
+}
+
+/* Where a run may lie that begins with a frame of @frame_bytes: not too long where it is paid for
+ * afterwards. */
+static struct span run_room(const struct io *io, struct span bytes, size_t frame_bytes)
+{
+    if (!io->is_metered)
+        return bytes;
+    size_t room_bytes =
+        frame_bytes > LIMIT_METERED_RUN_BYTES ? frame_bytes : LIMIT_METERED_RUN_BYTES;
+
+    return span_of(bytes.data, min_size(bytes.bytes_count, room_bytes));
+}
+
 struct span session_frames(struct io *io, struct conn *conn, struct span bytes)
 {
     uint32_t frame_bytes_max = io->config->limits.frame_bytes_max;
     const char *reason = NULL;
     struct smq_frame frame;
 
-    while (session_reads_frames(conn)) {
+    /* What a WebSocket has brought in one receive is raw already, and cannot be kept. */
+    while (session_reads_frames(conn) || (conn->flags & CONN_WS && speaks_frames(conn))) {
         switch (smq_decode(bytes, frame_bytes_max, &frame, &reason)) {
         case SMQ_DECODE_NEED_MORE:
             return bytes;
@@ -154,11 +183,14 @@ struct span session_frames(struct io *io, struct conn *conn, struct span bytes)
         }
         if (frame.type == SMQ_PUBLISH && conn->state == CONN_LIVE) {
             uint32_t frame_count;
-            size_t run_bytes = smq_publish_run(bytes, frame_bytes_max, &frame_count);
+            size_t run_bytes = smq_publish_run(run_room(io, bytes, frame.bytes_count),
+                                               frame_bytes_max, &frame_count);
 
+            throttle_use(io, conn, frame_count, (uint32_t)run_bytes);
             session_publish_run(io, conn, span_of(bytes.data, run_bytes), frame_count);
             bytes = span_skip(bytes, run_bytes);
         } else {
+            throttle_use(io, conn, 1, frame.bytes_count);
             session_frame(io, conn, &frame);
             bytes = span_skip(bytes, frame.bytes_count);
         }
@@ -222,7 +254,7 @@ static void feed(struct io *io, struct conn *conn, uint8_t *data, size_t bytes_c
             bytes = feed_held(io, conn, bytes);
         bytes = session_frames(io, conn, bytes);
     }
-    if (bytes.bytes_count > 0 && (session_reads_frames(conn) || waits_for_answer(conn)))
+    if (bytes.bytes_count > 0 && keeps_input(conn))
         keep(io, conn, bytes);
 }
 
@@ -253,12 +285,52 @@ void session_eof(struct io *io, struct conn *conn)
 {
     conn->flags |= CONN_EOF;
     if (conn->state == CONN_LEAVING)
-        conn_mark(io, conn);             /* our goodbye goes out first */
-    else if (conn->state != CONN_ASKING) /* an answer is still wanted */
+        conn_mark(io, conn);                  /* our goodbye goes out first */
+    else if (conn->state != CONN_ASKING &&    /* an answer is still wanted */
+             !(conn->flags & CONN_THROTTLED)) /* what it said before is still to be read */
         conn_close(io, conn, CLOSE_PEER);
 }
 
 /* -- deadlines -- */
+
+/* When what has begun must be whole, of all that has; false: nothing has. */
+static bool frame_deadline(const struct io *io, const struct conn *conn, uint32_t *tick)
+{
+    uint32_t timeout_ticks = ticks_of(io->config->limits.frame_timeout_ms);
+    bool is_any = false;
+
+    if (!conn->input)
+        return false;
+    const struct input_part *parts[] = {&conn->input->frame, &conn->input->fragment,
+                                        &conn->input->cipher};
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        uint32_t end_tick = parts[i]->since_tick + timeout_ticks;
+
+        if (parts[i]->used_bytes > 0 && (!is_any || (int32_t)(end_tick - *tick) < 0)) {
+            *tick = end_tick;
+            is_any = true;
+        }
+    }
+    return is_any;
+}
+
+/* Of a client: when to read again, else its keep-alive or its unfinished frame. */
+static uint32_t live_deadline(const struct io *io, const struct conn *conn)
+{
+    const struct config *config = io->config;
+    uint32_t frame_tick;
+
+    if (conn->flags & CONN_THROTTLED)
+        return conn_throttle(io, conn)->resume_tick;
+    uint32_t tick = conn->flags & CONN_PINGED
+                        ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
+                        : conn->last_input_tick + ticks_of(config->keepalive_idle_ms);
+
+    if (frame_deadline(io, conn, &frame_tick) && (int32_t)(frame_tick - tick) < 0)
+        return frame_tick;
+    return tick;
+}
 
 uint32_t session_deadline(const struct io *io, const struct conn *conn)
 {
@@ -276,9 +348,7 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
     case CONN_ASKING:
         return conn->wait_tick + HTTP_TAKE_TICKS;
     case CONN_LIVE:
-        return conn->flags & CONN_PINGED
-                   ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
-                   : conn->last_input_tick + ticks_of(config->keepalive_idle_ms);
+        return live_deadline(io, conn);
     case CONN_LEAVING:
         return conn->wait_tick + LINGER_TICKS;
     case CONN_FREE:
@@ -300,7 +370,8 @@ void session_retime(struct io *io, struct conn *conn)
     if (conn->state == CONN_HTTP && conn->out.queued_bytes > 0)
         tick = min_u32(tick - io->now_tick, HTTP_IDLE_TICKS) + io->now_tick;
     /* Due now is due next tick: what one deadline began must go out before the next one acts. */
-    if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) && (int32_t)(tick - quiet_tick) > 0)
+    if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) &&
+        !(conn->flags & CONN_THROTTLED) && (int32_t)(tick - quiet_tick) > 0)
         tick = quiet_tick;
     if ((int32_t)(tick - io->now_tick) <= 0)
         tick = io->now_tick + 1;
@@ -311,7 +382,29 @@ void session_retime(struct io *io, struct conn *conn)
 bool session_is_quiet(const struct io *io, const struct conn *conn)
 {
     return conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) &&
+           !(conn->flags & CONN_THROTTLED) &&
            (int32_t)(io->now_tick - conn->last_input_tick - QUIET_TICKS) >= 0;
+}
+
+void session_shed(struct io *io, struct conn *conn)
+{
+    uint32_t held_bytes = 0;
+    bool is_old = false;
+
+    if (!conn->input || waits_for_answer(conn) || conn->flags & CONN_THROTTLED)
+        return; /* it is we who are late */
+    const struct input_part *parts[] = {&conn->input->frame, &conn->input->fragment,
+                                        &conn->input->cipher};
+
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        held_bytes += parts[i]->capacity;
+        is_old = is_old || (parts[i]->used_bytes > 0 &&
+                            io->now_tick - parts[i]->since_tick > TIGHT_INPUT_TICKS);
+    }
+    if (held_bytes <= LIMIT_TIGHT_INPUT_BYTES || !is_old)
+        return;
+    io_count(io, IO_STAT_SHED_INPUT, 1);
+    session_end(io, conn, CLOSE_MEMORY, "the broker is out of memory");
 }
 
 static void end_handshake(struct io *io, struct conn *conn)
@@ -331,6 +424,27 @@ static void end_handshake(struct io *io, struct conn *conn)
     }
 }
 
+static void on_live_deadline(struct io *io, struct conn *conn)
+{
+    uint32_t frame_tick;
+
+    if (conn->flags & CONN_THROTTLED) {
+        throttle_lift(io, conn);
+    } else if (frame_deadline(io, conn, &frame_tick) && (int32_t)(frame_tick - io->now_tick) <= 0) {
+        session_end(io, conn, CLOSE_FRAME_TIMEOUT, "a frame was not finished in time");
+    } else if (conn->flags & CONN_PINGED) {
+        conn_close(io, conn, CLOSE_KEEPALIVE);
+    } else {
+        conn->flags |= CONN_PINGED;
+        conn->wait_tick = io->now_tick;
+        io_count(io, IO_STAT_PINGS, 1);
+        if (conn->flags & CONN_WS)
+            session_ws_ping(io, conn); /* a browser answers by itself, even when its page sleeps */
+        else
+            session_send(io, conn, SMQ_PING, span_of(NULL, 0), span_of(NULL, 0));
+    }
+}
+
 void session_on_deadline(struct io *io, struct conn *conn)
 {
     if ((int32_t)(session_deadline(io, conn) - io->now_tick) > 0)
@@ -343,17 +457,7 @@ void session_on_deadline(struct io *io, struct conn *conn)
         end_handshake(io, conn);
         return;
     case CONN_LIVE:
-        if (conn->flags & CONN_PINGED) {
-            conn_close(io, conn, CLOSE_KEEPALIVE);
-            return;
-        }
-        conn->flags |= CONN_PINGED;
-        conn->wait_tick = io->now_tick;
-        io_count(io, IO_STAT_PINGS, 1);
-        if (conn->flags & CONN_WS)
-            session_ws_ping(io, conn); /* a browser answers by itself, even when its page sleeps */
-        else
-            session_send(io, conn, SMQ_PING, span_of(NULL, 0), span_of(NULL, 0));
+        on_live_deadline(io, conn);
         return;
     case CONN_LEAVING: /* the peer takes no notice of our goodbye */
         conn_close(io, conn, (enum close_reason)conn->close_reason);
@@ -374,6 +478,8 @@ void session_release(struct io *io, struct conn *conn)
     if (conn->flags & CONN_RELEASED)
         return;
     conn->flags |= CONN_RELEASED;
+    throttle_end(io, conn);
+    door_leave(io, conn);
     holds_drop_all(io, conn);
     if (conn->etid != SMQ_ID_NONE)
         report_left(io, conn);

@@ -36,5 +36,8 @@ void session_on_deadline(struct io *io, struct conn *conn);
  * the turn calls it for connections that began to leave or close. */
 void session_release(struct io *io, struct conn *conn);
 
+/* Memory is tight: end who has begun something large and does not finish it, counted. */
+void session_shed(struct io *io, struct conn *conn);
+
 /* The broker shuts down: a plain close, so that browsers come back (§4.2). */
 void session_drain(struct io *io, struct conn *conn);

@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/door.h"
 #include "net/holds.h"
 #include "net/rights.h"
 #include "net/session_parts.h"
@@ -348,6 +349,12 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_TAP:
         io_tap(io, envelope);
         break;
+    case ENVELOPE_WHERE:
+        door_tell_address(io, envelope);
+        break;
+    case ENVELOPE_EXPEL:
+        door_expel(io);
+        break;
     case ENVELOPE_CONNECT:
     case ENVELOPE_GONE:
     case ENVELOPE_SUBSCRIBE:
@@ -363,6 +370,7 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_JOINED:
     case ENVELOPE_LEFT:
     case ENVELOPE_TAPPED:
+    case ENVELOPE_ADDRESS:
     case ENVELOPE_EVENT:
     case ENVELOPE_TLS_FACTS:
     case ENVELOPE_STOPPED:

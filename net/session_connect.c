@@ -12,6 +12,7 @@
 #include "auth/book.h"
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/door.h"
 #include "net/session_parts.h"
 
 /* From handshake to client: move between the quotas. False: refused and leaving. */
@@ -163,8 +164,11 @@ void session_auth_verdict(struct io *io, const struct envelope *envelope)
 
     switch ((enum passwd_verdict)envelope->status) {
     case PASSWD_RIGHT:
-        join(io, conn);
-        return;
+        if (!door_is_shut(io, conn)) {
+            join(io, conn);
+            return;
+        } /* what it guessed while the ban came shall not be known */
+        __attribute__((fallthrough));
     case PASSWD_WRONG:
         session_refuse_login(io, conn, &identity, SMQ_CONNACK_BAD_CREDENTIALS,
                              "wrong user or password");
@@ -183,7 +187,10 @@ void session_refuse_login(struct io *io, struct conn *conn, const struct identit
     char ip[CONN_IP_TEXT_BYTES];
 
     conn_ip_text(conn, ip);
-    io_count(io, IO_STAT_REFUSED_LOGINS, code == SMQ_CONNACK_UNAVAILABLE ? 0 : 1);
+    if (code != SMQ_CONNACK_UNAVAILABLE) {
+        io_count(io, IO_STAT_REFUSED_LOGINS, 1);
+        door_login_failed(io, conn);
+    }
     log_event(LOG_LEVEL_WARNING, "login.refused", "peer=%s:%u uid=%.*s code=%u reason=\"%s\"", ip,
               conn->peer_port, (int)min_size(identity->uid.bytes_count, 64),
               (const char *)identity->uid.data, (unsigned)code, reason);

@@ -66,7 +66,7 @@ static void on_name(struct io *io, struct conn *conn, const struct smq_frame *fr
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
     }
-    if (conn->pending_count >= LIMIT_PENDING_PER_CLIENT) {
+    if (conn->pending_count >= io->config->limits.pending_per_client_max) {
         io_count(io, IO_STAT_PENDING_LIMIT, 1);
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
@@ -110,7 +110,7 @@ static void on_observe(struct io *io, struct conn *conn, const struct smq_frame 
 {
     struct envelope request = {.kind = ENVELOPE_OBSERVE, .id = smq_load_u32(frame->body.data)};
 
-    if (conn->pending_count >= LIMIT_PENDING_PER_CLIENT) {
+    if (conn->pending_count >= io->config->limits.pending_per_client_max) {
         io_count(io, IO_STAT_PENDING_LIMIT, 1);
         return;
     }

@@ -10,8 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/guard.h"
+#include "core/log.h"
 #include "core/msg.h"
 #include "server/stats_json.h"
+
+#define BANS_AT_A_TIME 64u
 
 /* -- the socket -- */
 
@@ -148,6 +152,91 @@ void admin_rows(struct admin *admin, const struct envelope *envelope)
     admin->lister = NULL;
 }
 
+/* -- bans -- */
+
+static void list_bans(struct admin *admin, struct admin_client *client)
+{
+    struct guard_banned bans[BANS_AT_A_TIME];
+    char row[GUARD_ROW_BYTES];
+    const char *separator = "";
+
+    append_text(client, "{\"bans\":[");
+    for (uint32_t cursor = 0; cursor != UINT32_MAX;) {
+        uint32_t count =
+            guard_list(&admin->broker->guard, &cursor, bans, BANS_AT_A_TIME, guard_clock());
+
+        for (uint32_t i = 0; i < count; i++) {
+            guard_put_row(&bans[i], row);
+            append_text(client, separator);
+            append_text(client, row);
+            separator = ",\n";
+        }
+    }
+    append_text(client, "]}\n");
+}
+
+/* NULL: done. Otherwise why not. */
+static const char *ban(struct admin *admin, const uint8_t ip[ADDRESS_BYTES], uint32_t seconds)
+{
+    struct port *port = &admin->broker->mesh.ports[mesh_control_index(&admin->broker->mesh)];
+    char text[ADDRESS_TEXT_BYTES];
+
+    switch (guard_ban(&admin->broker->guard, ip, seconds, guard_clock())) {
+    case GUARD_BAN_EXEMPT:
+        return "this address is one of limits.exempt_addresses, which are never banned";
+    case GUARD_BAN_NO_ROOM:
+        return "too many addresses are connected or banned (limits.addresses)";
+    case GUARD_BAN_DONE:
+        break;
+    }
+    address_key_text(address_key_of(ip), text);
+    log_event(LOG_LEVEL_WARNING, "address.banned", "address=%s for_s=%u why=\"by hand\"", text,
+              seconds);
+    for (uint32_t i = 0; i < admin->broker->io_count; i++)
+        port_push(port, i, (struct envelope){.kind = ENVELOPE_EXPEL});
+    (void)port_flush(port);
+    return NULL;
+}
+
+static const char *lift(struct admin *admin, const uint8_t ip[ADDRESS_BYTES])
+{
+    char text[ADDRESS_TEXT_BYTES];
+
+    if (!guard_lift(&admin->broker->guard, ip, guard_clock()))
+        return "this address is not banned";
+    address_key_text(address_key_of(ip), text);
+    log_event(LOG_LEVEL_INFO, "address.lifted", "address=%s", text);
+    return NULL;
+}
+
+/* "ban ADDRESS SECONDS", "lift ADDRESS"; false: the line is something else. */
+static bool change_bans(struct admin *admin, struct admin_client *client)
+{
+    char address[ADDRESS_TEXT_BYTES];
+    uint8_t ip[ADDRESS_BYTES];
+    unsigned int seconds;
+    const char *error;
+    char end;
+
+    bool is_ban = sscanf(client->line, "ban %49s %9u%c", address, &seconds, &end) == 2;
+    bool is_lift = !is_ban && sscanf(client->line, "lift %49s%c", address, &end) == 1;
+
+    if (!is_ban && !is_lift)
+        return false;
+    if (!address_parse(address, ip))
+        error = "this is no IPv4 or IPv6 address";
+    else if (is_ban && (seconds == 0 || seconds > GUARD_BAN_S_MAX))
+        error = "a ban lasts a second to a year";
+    else
+        error = is_ban ? ban(admin, ip, seconds) : lift(admin, ip);
+    append_text(client, error ? "{\"error\":\"" : "{}\n");
+    if (error) {
+        append_text(client, error);
+        append_text(client, "\"}\n");
+    }
+    return true;
+}
+
 static void answer_line(struct admin *admin, struct admin_client *client)
 {
     if (strcmp(client->line, "stats") == 0) {
@@ -159,8 +248,12 @@ static void answer_line(struct admin *admin, struct admin_client *client)
         client->answered = true;
     } else if (strcmp(client->line, "peers") == 0) {
         begin_list(admin, client);
+    } else if (strcmp(client->line, "bans") == 0) {
+        list_bans(admin, client);
+        client->answered = true;
     } else {
-        append_text(client, "{\"error\":\"unknown request; ask for stats or peers\"}\n");
+        if (!change_bans(admin, client))
+            append_text(client, "{\"error\":\"unknown request; ask for stats, peers or bans\"}\n");
         client->answered = true;
     }
 }

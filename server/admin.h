@@ -3,6 +3,8 @@
  *
  *      "stats\n"  counters, gauges, limits and memory of every actor, at once
  *      "peers\n"  every connection; asked of the I/O actors, row by row
+ *      "bans\n"   banned addresses
+ *      "ban ADDRESS SECONDS\n", "lift ADDRESS\n"
  *
  * Only the owner of the data dir can open it (0600). Thread: control. Never blocks: an answer
  * waits in memory until its reader takes it.

@@ -202,6 +202,7 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
             .io_index = i,
             .web_index = config->web.enabled ? mesh_local_index(&broker->mesh, 0) : IO_NO_WEB,
             .ws_accept = ws_accept,
+            .guard = &broker->guard,
             .slot_count_max = wanted < file_count_max ? (uint32_t)wanted : file_count_max};
         if (io_init(&broker->reactors[i].io, &options, 0) != STATUS_OK)
             goto no_memory;
@@ -296,6 +297,9 @@ enum status broker_init(struct broker *broker, const struct config *config,
     }
     make_log_lanes(broker);
     quotas_init(&broker->quotas, config);
+    struct siphash_key guard_key = draw_key();
+
+    guard_init(&broker->guard, config, &guard_key, &broker->control_mem);
     struct mesh_size size = {.io_count = broker->io_count,
                              .local_count = broker->host_count - broker->io_count,
                              .shard_count = broker->shard_count,
@@ -327,7 +331,8 @@ enum status broker_make_web(struct broker *broker, char *first_password,
                                   .mem = &broker->web_mem,
                                   .log = broker->log_lanes[broker->io_count],
                                   .source = &broker->web_source,
-                                  .name_key = broker->name_key};
+                                  .name_key = broker->name_key,
+                                  .guard = &broker->guard};
 
     broker->web = web_create(&options, first_password, error);
     return broker->web ? STATUS_OK : STATUS_SYSTEM;
@@ -418,6 +423,7 @@ void broker_deinit(struct broker *broker)
     for (uint32_t i = 0; i < broker->shard_count; i++)
         shard_deinit(&broker->shards[i]);
     rights_close(&broker->rights);
+    guard_deinit(&broker->guard, &broker->control_mem);
     mesh_deinit(&broker->mesh);
     quotas_deinit(&broker->quotas);
     for (uint32_t i = 0; i < broker->thread_count; i++)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/guard.h"
 #include "core/log_writer.h"
 #include "core/shard.h"
 #include "net/reactor.h"
@@ -19,6 +20,7 @@ struct broker {
     struct mem_budget budget;
     struct mem control_mem;
     struct quotas quotas;
+    struct guard guard; /* what one address may, and who is banned */
     struct mesh mesh;
     struct parker control_parker;
     struct parker **parkers;       /* [actor_count] as the mesh wants them */

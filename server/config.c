@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/guard.h"
 #include "core/limits.h"
 #include "core/suggest.h"
 #include "server/config_keys.h"
@@ -416,6 +417,22 @@ static bool check_web(const struct config *config, const char *origin, struct co
     return check_admin_path(config, origin, error);
 }
 
+static bool check_exempt(const struct config *config, const char *origin,
+                         struct config_error *error)
+{
+    struct address_net nets[GUARD_EXEMPT_MAX];
+    const char *bad = NULL;
+    size_t bad_bytes = 0;
+
+    if (address_nets_parse(config->limits.exempt_addresses, nets, GUARD_EXEMPT_MAX, &bad,
+                           &bad_bytes) >= 0)
+        return true;
+    return config_fail(error,
+                       "%s: limits.exempt_addresses: \"%.*s\" is no address and no network "
+                       "(192.0.2.0/24), or it is one of more than %d",
+                       origin, (int)min_size(bad_bytes, 80), bad, GUARD_EXEMPT_MAX);
+}
+
 static bool check_whole(struct config *config, const char *origin, struct config_error *error)
 {
     uint64_t pinned_count = 0;
@@ -430,8 +447,9 @@ static bool check_whole(struct config *config, const char *origin, struct config
     if (pinned_count > config->limits.topics_max)
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
-    return config_make_policies(config, origin, error) && check_web(config, origin, error) &&
-           config_check_auth(config, origin, error) && config_check_open(config, origin, error);
+    return check_exempt(config, origin, error) && config_make_policies(config, origin, error) &&
+           check_web(config, origin, error) && config_check_auth(config, origin, error) &&
+           config_check_open(config, origin, error);
 }
 
 /* -- the whole -- */

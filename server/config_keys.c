@@ -183,6 +183,68 @@ const struct config_key config_keys[] = {
                "so that readers of pages cannot keep devices out; a browser opens up to six.",
     },
     {
+        "limits.connections_per_address",
+        KEY_COUNT,
+        "connections",
+        FIELD(limits.connections_per_address_max),
+        RANGE(1, CONNECTIONS_MAX, 1000),
+        .zero_means = "any number",
+        .why = "Connections of one address: an IPv4 address, or the /64 of an IPv6 one. Beyond, it "
+               "is closed at its accept. Where thousands of devices share one address behind a "
+               "NAT, raise this.",
+    },
+    {
+        "limits.connects_per_address",
+        KEY_COUNT,
+        "connections a second",
+        FIELD(limits.connects_per_address_max),
+        RANGE(1, 1000000, 200),
+        .zero_means = "any number",
+        .why = "New connections of one address in a second; after a quiet one so many at once. "
+               "Those beyond are closed at their accept and come back later, so 1,000 devices "
+               "behind one NAT need 5 s after a restart.",
+    },
+    {
+        "limits.failures_per_address",
+        KEY_COUNT,
+        "logins",
+        FIELD(limits.failures_per_address_max),
+        RANGE(1, 1000, 10),
+        .zero_means = "any number",
+        .why = "Failed logins of one address within a minute, of SMQ clients and of the web UI "
+               "together; then it is banned (smq ban list). 10 leave room for a person's mistakes "
+               "and a device with an old password, and none for guessing.",
+    },
+    {
+        "limits.ban_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(limits.ban_ms),
+        RANGE(1000, 30 * DAY_MS, 600000),
+        .why = "How long such a ban lasts. A banned address is closed at its accept; those of its "
+               "clients that are in stay. Bans end with the process.",
+    },
+    {
+        "limits.addresses",
+        KEY_POWER_OF_TWO,
+        "addresses",
+        FIELD(limits.addresses_max),
+        RANGE(64, 1048576, 8192),
+        .why = "Addresses that are remembered at a time, 32 bytes each. When the table is full of "
+               "connected and banned ones, others are let in without a limit of their own (smq "
+               "stats, guard).",
+    },
+    {
+        "limits.exempt_addresses",
+        KEY_TEXT,
+        "addresses and networks, with blanks between them",
+        FIELD(limits.exempt_addresses),
+        .fallback_text = "127.0.0.0/8 ::1",
+        .why = "Whom the limits for one address are not about, and who is never banned. This "
+               "machine by default: its users have better ways to harm it, and behind a proxy "
+               "everybody comes from here. Logins to the web UI are put off from here, too.",
+    },
+    {
         "limits.topics_per_client",
         KEY_COUNT,
         "topics",
@@ -241,6 +303,55 @@ const struct config_key config_keys[] = {
                "to every observer.",
     },
     {
+        "limits.pending_per_client",
+        KEY_COUNT,
+        "requests",
+        FIELD(limits.pending_per_client_max),
+        RANGE(1, 65535, 8192),
+        .why = "Subscribes, Creates and Observes of one client that have not been answered. They "
+               "are on their way inside the broker, whose lanes bound their sum, so this only "
+               "keeps one from taking all of it.",
+    },
+    {
+        "limits.messages_per_client",
+        KEY_COUNT,
+        "messages a second",
+        FIELD(limits.messages_per_client_max),
+        RANGE(1, 100000000, 0),
+        .zero_means = "any number",
+        .why = "Messages and requests of one client in a second; after a quiet one so many at "
+               "once. Who sends more is not read from for a while, so it is delayed and nothing "
+               "is lost. Off: clients are served in turns, and only you know what yours need.",
+    },
+    {
+        "limits.bytes_per_client",
+        KEY_BYTES,
+        "bytes a second",
+        FIELD(limits.bytes_per_client_max),
+        RANGE(1 * KIB, 1 * GIB, 0),
+        .zero_means = "any number",
+        .why = "The same in bytes of their frames.",
+    },
+    {
+        "limits.messages_per_instance",
+        KEY_COUNT,
+        "messages a second",
+        FIELD(limits.messages_per_instance_max),
+        RANGE(1, 100000000, 0),
+        .zero_means = "any number",
+        .why = "Messages and requests of all clients of one instance together. Beyond, whoever "
+               "sends is delayed.",
+    },
+    {
+        "limits.bytes_per_instance",
+        KEY_BYTES,
+        "bytes a second",
+        FIELD(limits.bytes_per_instance_max),
+        RANGE(1 * KIB, 1 * GIB, 0),
+        .zero_means = "any number",
+        .why = "The same in bytes.",
+    },
+    {
         "limits.subtopics_per_instance",
         KEY_COUNT,
         "sub-topics",
@@ -257,6 +368,16 @@ const struct config_key config_keys[] = {
         RANGE(1 * KIB, SMQ_FRAME_BYTES_MAX, SMQ_FRAME_BYTES_MAX),
         .why = "Largest frame a client may send, header included. 65535 is the protocol's own "
                "limit; where devices are small, a smaller one bounds what a frame can hold up.",
+    },
+    {
+        "limits.frame_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(limits.frame_timeout_ms),
+        RANGE(1000, DAY_MS, 60000),
+        .why = "Time for a frame, a fragmented message or a TLS record to be whole once it has "
+               "begun; then the client is disconnected. Unfinished ones cost memory: 60 s are "
+               "64 kB over a modem.",
     },
     {
         "limits.name_bytes",

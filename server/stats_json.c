@@ -196,6 +196,19 @@ static json_t *limits(const struct broker *broker)
     return object;
 }
 
+/* What is known of single addresses. */
+static json_t *guard(const struct broker *broker)
+{
+    json_t *object = json_object();
+
+    put(object, "addresses_max", (uint64_t)broker->guard.set_count * GUARD_WAYS);
+    put(object, "bans_total",
+        atomic_load_explicit(&broker->guard.bans_count, memory_order_relaxed));
+    put(object, "unwatched_total",
+        atomic_load_explicit(&broker->guard.unwatched_count, memory_order_relaxed));
+    return object;
+}
+
 /* Accounts and rules: how often they were read again, and who waits for a password's check. */
 static json_t *auth(const struct broker *broker)
 {
@@ -313,6 +326,7 @@ char *stats_json(const struct broker *broker)
     if (auth_has_files(broker->config))
         json_object_set_new(root, "auth", auth(broker));
     json_object_set_new(root, "limits", limits(broker));
+    json_object_set_new(root, "guard", guard(broker));
     json_object_set_new(root, "memory", memory(broker));
     json_object_set_new(root, "io_actors", io);
     json_object_set_new(root, "shards", shards);

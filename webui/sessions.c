@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* -- sessions -- */
-
 static bool is_over(const struct sessions *sessions, const struct session *session, int64_t now_ms)
 {
     return session->user[0] == '\0' || now_ms - session->last_used_ms >= sessions->timeout_ms;
@@ -102,69 +100,4 @@ uint32_t sessions_count(const struct sessions *sessions, int64_t now_ms)
     for (uint32_t i = 0; i < SESSIONS_MAX; i++)
         count += !is_over(sessions, &sessions->at[i], now_ms);
     return count;
-}
-
-/* -- attempts -- */
-
-static void address_of(const uint8_t ip[16], uint8_t address[16])
-{
-    static const uint8_t v4[12] = {[10] = 0xff, [11] = 0xff};
-
-    memcpy(address, ip, 16);
-    if (memcmp(ip, v4, sizeof(v4)) != 0)
-        memset(address + 8, 0, 8);
-}
-
-static struct attempt *attempt_of(struct attempts *attempts, const uint8_t address[16])
-{
-    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX; i++)
-        if (attempts->at[i].count > 0 && memcmp(attempts->at[i].address, address, 16) == 0)
-            return &attempts->at[i];
-    return NULL;
-}
-
-static struct attempt *oldest_of(struct attempts *attempts)
-{
-    struct attempt *oldest = &attempts->at[0];
-
-    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX; i++) {
-        if (attempts->at[i].count == 0)
-            return &attempts->at[i];
-        if (attempts->at[i].since_ms < oldest->since_ms)
-            oldest = &attempts->at[i];
-    }
-    return oldest;
-}
-
-uint32_t attempts_begin(struct attempts *attempts, const uint8_t ip[16], int64_t now_ms)
-{
-    uint8_t address[16];
-
-    address_of(ip, address);
-    struct attempt *attempt = attempt_of(attempts, address);
-
-    if (!attempt) {
-        attempt = oldest_of(attempts);
-        memcpy(attempt->address, address, 16);
-        attempt->count = 0;
-    }
-    if (attempt->count == 0 || now_ms - attempt->since_ms >= ATTEMPTS_WINDOW_MS) {
-        attempt->since_ms = now_ms;
-        attempt->count = 0;
-    }
-    if (attempt->count >= ATTEMPTS_MAX)
-        return (uint32_t)((attempt->since_ms + ATTEMPTS_WINDOW_MS - now_ms + 999) / 1000);
-    attempt->count++;
-    return 0;
-}
-
-void attempts_forgive(struct attempts *attempts, const uint8_t ip[16], bool all)
-{
-    uint8_t address[16];
-
-    address_of(ip, address);
-    struct attempt *attempt = attempt_of(attempts, address);
-
-    if (attempt)
-        attempt->count = all ? 0 : attempt->count - 1;
 }

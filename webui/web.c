@@ -228,6 +228,9 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_ROWS_END:
         web_list_envelope(web, envelope);
         return;
+    case ENVELOPE_ADDRESS:
+        web_bans_envelope(web, envelope);
+        return;
     case ENVELOPE_STOP:
         web->stopped = true;
         publisher_stop(&web->publisher);
@@ -268,6 +271,8 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_SIGNED:
     case ENVELOPE_STOPPED:
     case ENVELOPE_RELOAD:
+    case ENVELOPE_WHERE:
+    case ENVELOPE_EXPEL:
     case ENVELOPE_LIST:
     case ENVELOPE_KIND_COUNT:
         break;
@@ -472,6 +477,7 @@ struct web *web_create(const struct web_options *options, char *first_password, 
     web->mem = options->mem;
     web->log = options->log;
     web->source = options->source;
+    web->guard = options->guard;
     web->root_fd = -1;
     web->list_body = body_of(web->mem);
     web->sessions.timeout_ms = options->config->web.session_ms;

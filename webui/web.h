@@ -56,6 +56,7 @@ struct web_source {
 };
 
 struct web;
+struct guard;
 
 #define WEB_ERROR_BYTES    512u
 #define WEB_PASSWORD_BYTES 32u
@@ -68,6 +69,7 @@ struct web_options {
     struct log_lane *log;
     const struct web_source *source;
     struct siphash_key name_key; /* the same for all actors */
+    struct guard *guard;         /* core/guard.h; the same */
 };
 
 /**

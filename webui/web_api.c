@@ -8,12 +8,16 @@
  * Thread: the web actor's.
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/guard.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "webui/web_parts.h"
+
+#define NO_SECONDS "seconds is missing: a whole number, up to a year"
 
 /* Who may ask. */
 enum right {
@@ -189,6 +193,78 @@ static void post_disconnect(struct web *web, const struct asker *asker, struct s
     json_decref(json);
 }
 
+/* A whole number of seconds, from one to a year; 0: it is not. */
+static uint32_t read_seconds(const json_t *json)
+{
+    const json_t *seconds = json_object_get(json, "seconds");
+    json_int_t value = json_is_integer(seconds) ? json_integer_value(seconds) : 0;
+
+    return value >= 1 && value <= GUARD_BAN_S_MAX ? (uint32_t)value : 0;
+}
+
+static void post_ban_peer(struct web *web, const struct asker *asker, struct span argument)
+{
+    json_t *json = json_loadb((const char *)asker->request.body.data,
+                              asker->request.body.bytes_count, JSON_REJECT_DUPLICATES, NULL);
+    uint32_t seconds = read_seconds(json);
+    struct conn_handle handle;
+    char detail[16];
+
+    if (!read_handle(web, argument, &handle)) {
+        web_reply_error(web, asker, 404, "there is no such device");
+    } else if (seconds == 0) {
+        web_reply_error(web, asker, 400, NO_SECONDS);
+    } else {
+        snprintf(detail, sizeof(detail), "%u", seconds);
+        audit(web, asker, "ban", argument, detail);
+        web_ban_peer(web, asker, handle, seconds);
+    }
+    json_decref(json);
+}
+
+/* bans/add, bans/lift: {"address":"…","seconds":…} */
+static void change_ban(struct web *web, const struct asker *asker, bool is_lifted)
+{
+    json_t *json = json_loadb((const char *)asker->request.body.data,
+                              asker->request.body.bytes_count, JSON_REJECT_DUPLICATES, NULL);
+    const char *address = json_string_value(json_object_get(json, "address"));
+    uint32_t seconds = read_seconds(json);
+    uint8_t ip[ADDRESS_BYTES];
+    char detail[16];
+
+    if (!address || !address_parse(address, ip)) {
+        web_reply_error(web, asker, 400, "address is missing: an IPv4 or IPv6 address");
+    } else if (is_lifted) {
+        audit(web, asker, "lift", span_of(address, strlen(address)), "");
+        web_lift(web, asker, ip);
+    } else if (seconds == 0) {
+        web_reply_error(web, asker, 400, NO_SECONDS);
+    } else {
+        snprintf(detail, sizeof(detail), "%u", seconds);
+        audit(web, asker, "ban", span_of(address, strlen(address)), detail);
+        web_ban(web, asker, ip, seconds);
+    }
+    json_decref(json);
+}
+
+static void get_bans(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    web_bans_list(web, asker);
+}
+
+static void post_bans_add(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    change_ban(web, asker, false);
+}
+
+static void post_bans_lift(struct web *web, const struct asker *asker, struct span argument)
+{
+    (void)argument;
+    change_ban(web, asker, true);
+}
+
 static void post_tap(struct web *web, const struct asker *asker, struct span argument)
 {
     json_t *json = json_loadb((const char *)asker->request.body.data,
@@ -234,6 +310,10 @@ static const struct call calls[] = {
     {"config", WEB_GET, RIGHT_USER, get_config},
     {"peers/*/disconnect", WEB_POST, RIGHT_USER, post_disconnect},
     {"peers/*/tap", WEB_POST, RIGHT_USER, post_tap},
+    {"peers/*/ban", WEB_POST, RIGHT_USER, post_ban_peer},
+    {"bans", WEB_GET, RIGHT_TOKEN, get_bans},
+    {"bans/add", WEB_POST, RIGHT_USER, post_bans_add},
+    {"bans/lift", WEB_POST, RIGHT_USER, post_bans_lift},
 };
 
 static bool matches(const char *pattern, const char *name, struct span *argument)

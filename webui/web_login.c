@@ -1,8 +1,9 @@
 /*
  * webui/web_login.c — log-in, log-out, and who is logged in.
  *
- * Against guessing: a bound on attempts for each address, a bound on checks at a time, and the same
- * answer after the same time whether a user exists or not (auth/passwd.h). Against foreign pages:
+ * Against guessing: a bound on failures for each address (core/guard.h; counted before the answer,
+ * so that many guesses at once do not pass it), a bound on checks at a time, and the same answer
+ * after the same time whether a user exists or not (auth/passwd.h). Against foreign pages:
  * web_api() lets only requests of our own pages through, and the cookie is SameSite=Strict.
  *
  * Thread: the web actor's.
@@ -15,10 +16,12 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "core/guard.h"
 #include "core/log.h"
 #include "webui/web_parts.h"
 
 #define HOST_NAME_BYTES 256u
+#define TOO_MANY        "too many failed log-ins; wait"
 
 void web_ip_text(const uint8_t ip[16], char text[WEB_IP_BYTES])
 {
@@ -129,10 +132,10 @@ static void begin_login(struct web *web, const struct asker *asker, struct span 
                         struct span password)
 {
     struct asker later = *asker;
-    uint32_t wait_s = attempts_begin(&web->attempts, asker->request.peer_ip, web->now_ms);
+    uint32_t wait_s = guard_login_wait_s(web->guard, asker->request.peer_ip, guard_clock());
 
     if (wait_s > 0) {
-        put_off(web, asker, wait_s, "too many attempts; wait a minute");
+        put_off(web, asker, wait_s, TOO_MANY);
         return;
     }
     refresh_accounts(web);
@@ -144,10 +147,8 @@ static void begin_login(struct web *web, const struct asker *asker, struct span 
     user.bytes_count = min_size(user.bytes_count, PASSWD_USER_BYTES_MAX + 1);
     if (user.bytes_count > PASSWD_USER_BYTES_MAX)
         user.bytes_count = 0; /* nobody is called so: as wrong as any other, after the same time */
-    if (!logins_begin(&web->logins, &later, web->accounts.set, user, password)) {
-        attempts_forgive(&web->attempts, asker->request.peer_ip, false);
+    if (!logins_begin(&web->logins, &later, web->accounts.set, user, password))
         put_off(web, asker, 1, "others are logging in; try again");
-    }
 }
 
 void web_login(struct web *web, const struct asker *asker)
@@ -176,33 +177,49 @@ static void let_in(struct web *web, const struct login *login)
     must(getrandom(token, sizeof(token), 0) == sizeof(token));
     sessions_open(&web->sessions, span_of(login->user, strlen(login->user)), token, web->now_ms,
                   cookie);
-    attempts_forgive(&web->attempts, login->asker.request.peer_ip, true);
     web_session_facts(web, &login->asker, login->user, cookie);
     explicit_bzero(token, sizeof(token));
     explicit_bzero(cookie, sizeof(cookie));
 }
 
+/* Count it against its address, with those of SMQ clients. */
+static void note_failure(struct web *web, const struct login *login, const char *ip)
+{
+    uint32_t ban_s = guard_login_failed(web->guard, login->asker.request.peer_ip, guard_clock());
+
+    web_count(web, WEB_STAT_LOGINS_FAILED, 1);
+    if (ban_s > 0)
+        log_event(LOG_LEVEL_WARNING, "address.banned", "address=%s for_s=%u why=\"failed logins\"",
+                  ip, ban_s);
+}
+
 static void answer_login(struct web *web, const struct login *login)
 {
+    uint32_t wait_s = guard_login_wait_s(web->guard, login->asker.request.peer_ip, guard_clock());
     bool is_right = atomic_load_explicit(&login->state, memory_order_relaxed) == LOGIN_RIGHT;
     bool failed = atomic_load_explicit(&login->state, memory_order_relaxed) == LOGIN_FAILED;
     char ip[WEB_IP_BYTES];
 
+    if (wait_s > 0) { /* others failed meanwhile: what this one would be told shall not be known */
+        put_off(web, &login->asker, wait_s, TOO_MANY);
+        return;
+    }
     web_ip_text(login->asker.request.peer_ip, ip);
     log_event(is_right ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
               is_right ? "web.login" : "web.login_failed", "address=%s tls=%s%s user=%s", ip,
               login->asker.request.is_secure ? "yes" : "no",
               failed ? " no memory for the check" : "", login->user);
     if (failed) {
-        attempts_forgive(&web->attempts, login->asker.request.peer_ip, false);
         web_reply_error(web, &login->asker, 503, "no memory to check the password; try again");
         return;
     }
-    web_count(web, is_right ? WEB_STAT_LOGINS : WEB_STAT_LOGINS_FAILED, 1);
-    if (is_right)
+    if (is_right) {
+        web_count(web, WEB_STAT_LOGINS, 1);
         let_in(web, login);
-    else
+    } else {
+        note_failure(web, login, ip);
         web_reply_error(web, &login->asker, 401, "the user or the password is wrong");
+    }
 }
 
 uint32_t web_login_verdicts(struct web *web)

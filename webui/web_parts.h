@@ -4,12 +4,14 @@
  *   web.c        the thread, its mail, who is answered
  *   web_api.c    the API: what may be asked, by whom, and the answers that are there at once
  *   web_login.c  log-in, log-out, sessions
+ *   web_bans.c   banned addresses
  *   web_list.c   lists that are gathered from other actors
  *
  * Thread: the web actor's.
  */
 #pragma once
 
+#include "core/address.h"
 #include "webui/accounts.h"
 #include "webui/logins.h"
 #include "webui/pages.h"
@@ -30,6 +32,14 @@ struct web_list {
     struct msg *names; /* of LIST_PEERS_OF: handles; a reference */
 };
 
+#define WEB_BANS_MAX 8u /* who waits until a device's address is known */
+
+/* Somebody wants a device banned. */
+struct web_ban {
+    struct asker asker;
+    uint32_t seconds; /* 0: nobody does */
+};
+
 struct web {
     const struct config *config;
     struct port *port;
@@ -41,7 +51,8 @@ struct web {
     int root_fd;                         /* -1: none */
     struct pages pages;
     struct sessions sessions;
-    struct attempts attempts;
+    struct guard *guard;
+    struct web_ban bans[WEB_BANS_MAX];
     struct accounts accounts;
     struct logins logins;
     struct stats *figures;
@@ -57,7 +68,7 @@ struct web {
     struct body list_body;
 
     struct msg *no_memory; /* what is said when there is none for saying it */
-    int64_t now_ms;        /* CLOCK_BOOTTIME: of sessions and attempts; read once a turn */
+    int64_t now_ms;        /* CLOCK_BOOTTIME: of sessions; read once a turn */
     int64_t now_s;         /* CLOCK_REALTIME: of the Date */
     bool stopped;
     alignas(CACHE_LINE) _Atomic uint64_t stats[WEB_STAT_COUNT];
@@ -97,6 +108,19 @@ uint32_t web_login_verdicts(struct web *web);
 /* "a.b.c.d", or IPv6; for the log. */
 #define WEB_IP_BYTES 46u
 void web_ip_text(const uint8_t ip[16], char text[WEB_IP_BYTES]);
+
+/* -- web_bans.c: each answers @asker -- */
+
+void web_bans_list(struct web *web, const struct asker *asker);
+/* Ban an address for so long, or end that. */
+void web_ban(struct web *web, const struct asker *asker, const uint8_t ip[ADDRESS_BYTES],
+             uint32_t seconds);
+void web_lift(struct web *web, const struct asker *asker, const uint8_t ip[ADDRESS_BYTES]);
+/* Ban the address of a device. */
+void web_ban_peer(struct web *web, const struct asker *asker, struct conn_handle conn,
+                  uint32_t seconds);
+/* ADDRESS */
+void web_bans_envelope(struct web *web, const struct envelope *envelope);
 
 /* -- web_list.c -- */
 

@@ -266,6 +266,8 @@ static bool is_explained(const struct sim *sim, const struct link *link, enum cl
     case CLOSE_CERTIFICATE:
     case CLOSE_ENDED:
     case CLOSE_RIGHTS:
+    case CLOSE_GUARD:
+    case CLOSE_FRAME_TIMEOUT:
     case CLOSE_REASON_COUNT:
         break;
     }

@@ -419,13 +419,17 @@ class Client:
     connect() after Connack. Reads are exact: a frame that was not expected is a failure.
     """
 
-    def __init__(self, address, label="client", receive_buffer_bytes=None, tls=None):
+    def __init__(
+        self, address, label="client", receive_buffer_bytes=None, tls=None, source=None
+    ):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         if receive_buffer_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self.socket.settimeout(HANG_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if source:
+            self.socket.bind((source, 0))
         self.socket.connect(address)
         if tls or TLS_DIR:
             self.socket = TlsSocket(self.socket, tls or tls_context(f"{TLS_DIR}/ca.crt"))

@@ -1,6 +1,6 @@
 /*
  * tests/unit/webui/test_sessions.c — mirrors webui/sessions.c.
- * Goal:   only the right cookie, in time, is a session; and nobody can try for ever.
+ * Goal:   only the right cookie, in time, is a session.
  * Method: clock and tokens are the test's.
  */
 #include "webui/sessions.h"
@@ -10,17 +10,14 @@
 #include <criterion/criterion.h>
 
 static struct sessions sessions;
-static struct attempts attempts;
 static char text[SESSION_TEXT_BYTES + 1];
 
 static void start(void)
 {
     sessions = (struct sessions){.timeout_ms = 1000};
-    attempts = (struct attempts){0};
 }
 
 TestSuite(sessions, .init = start);
-TestSuite(attempts, .init = start);
 
 static void open_as(const char *user, uint32_t number, int64_t now_ms)
 {
@@ -102,67 +99,4 @@ Test(sessions, are_bounded_and_the_longest_silent_one_goes)
     cr_assert_null(find(second, 4));
     cr_assert_not_null(find(first, 4));
     cr_assert_eq(sessions_count(&sessions, 4), SESSIONS_MAX);
-}
-
-/* -- attempts -- */
-
-static const uint8_t *address(uint8_t last)
-{
-    static uint8_t ip[16] = {[10] = 0xff, [11] = 0xff, [12] = 10};
-
-    ip[15] = last;
-    return ip;
-}
-
-static void try_until_it_waits(const uint8_t *ip, int64_t now_ms)
-{
-    for (uint32_t i = 0; i < ATTEMPTS_MAX; i++)
-        cr_assert_eq(attempts_begin(&attempts, ip, now_ms), 0, "attempt %u", i);
-    cr_assert_gt(attempts_begin(&attempts, ip, now_ms), 0);
-}
-
-Test(attempts, are_bounded_for_each_address)
-{
-    try_until_it_waits(address(1), 0);
-    cr_assert_eq(attempts_begin(&attempts, address(1), 0), ATTEMPTS_WINDOW_MS / 1000);
-    cr_assert_eq(attempts_begin(&attempts, address(1), ATTEMPTS_WINDOW_MS - 1), 1);
-    cr_assert_eq(attempts_begin(&attempts, address(2), 0), 0, "others need not wait");
-    try_until_it_waits(address(1), ATTEMPTS_WINDOW_MS);
-}
-
-Test(attempts, count_an_ipv6_network_as_one)
-{
-    uint8_t ip[16] = {0x20, 0x01};
-
-    for (uint8_t i = 0; i < ATTEMPTS_MAX; i++) {
-        ip[15] = ip[8] = i;
-        cr_assert_eq(attempts_begin(&attempts, ip, 0), 0);
-    }
-    ip[15] = ip[8] = 99;
-    cr_assert_gt(attempts_begin(&attempts, ip, 0), 0);
-    ip[7] = 1;
-    cr_assert_eq(attempts_begin(&attempts, ip, 0), 0);
-}
-
-Test(attempts, are_forgiven_to_who_knew_the_password)
-{
-    for (uint32_t i = 0; i < 3 * ATTEMPTS_MAX; i++) {
-        cr_assert_eq(attempts_begin(&attempts, address(1), 0), 0);
-        attempts_forgive(&attempts, address(1), i % 2 == 0);
-    }
-}
-
-Test(attempts, of_the_oldest_address_are_forgotten_when_there_are_too_many)
-{
-    uint8_t ip[16] = {0x20};
-
-    try_until_it_waits(address(1), 0);
-    for (uint32_t i = 0; i < ATTEMPT_ADDRESS_MAX - 1; i++) {
-        memcpy(ip + 4, &i, sizeof(i));
-        cr_assert_eq(attempts_begin(&attempts, ip, 1), 0);
-    }
-    cr_assert_gt(attempts_begin(&attempts, address(1), 1), 0);
-    ip[1] = 1;
-    cr_assert_eq(attempts_begin(&attempts, ip, 1), 0);
-    cr_assert_eq(attempts_begin(&attempts, address(1), 1), 0);
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/guard.h"
 #include "core/msg.h"
 #include "tests/unit/tls/check.h"
 #include "webui/reply.h"
@@ -37,6 +38,7 @@ static struct config_instance instances[] = {
     {.path = (char *)(uintptr_t) "/admin.smq", .needs_login = true},
 };
 static struct config config;
+static struct guard guard;
 static struct web *web;
 static char folder[] = "/tmp/smqd-web-XXXXXX";
 static char users[64];
@@ -92,9 +94,18 @@ static void start(void)
                                      .token_file = (char *)(uintptr_t) "",
                                      .users = (char *)(uintptr_t) "",
                                      .admin_path = (char *)(uintptr_t) "/admin.smq",
-                                     .session_ms = 60000}};
-    struct web_options options = {
-        .config = &config, .mesh = &mesh, .mesh_index = WEB, .mem = &mems[WEB], .source = &source};
+                                     .session_ms = 60000},
+                             .limits = {.failures_per_address_max = 10,
+                                        .ban_ms = 60000,
+                                        .addresses_max = 64,
+                                        .exempt_addresses = (char *)(uintptr_t) "127.0.0.1"}};
+    guard_init(&guard, &config, &(struct siphash_key){1, 2}, &mems[CONTROL]);
+    struct web_options options = {.config = &config,
+                                  .mesh = &mesh,
+                                  .mesh_index = WEB,
+                                  .mem = &mems[WEB],
+                                  .source = &source,
+                                  .guard = &guard};
     char first[WEB_PASSWORD_BYTES];
     struct envelope connect;
 
@@ -124,6 +135,7 @@ static int64_t bytes_left(void)
 static void stop(void)
 {
     web_destroy(web);
+    guard_deinit(&guard, &mems[CONTROL]);
     mesh_deinit(&mesh);
     for (uint32_t i = 0; i < ACTOR_COUNT; i++)
         parker_deinit(&parkers[i]);
