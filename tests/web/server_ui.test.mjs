@@ -4,6 +4,7 @@
  * By itself: node --test tests/web/server_ui.test.mjs
  */
 import assert from 'node:assert/strict';
+import {once} from 'node:events';
 import {after, afterEach, before, describe, it} from 'node:test';
 
 import {HANG, SIZES, logIn, openBrowser, openPage, skip, untilText} from './ui/browser.mjs';
@@ -13,7 +14,7 @@ const DEVICES = 3; /* over each transport */
 
 for (const scheme of ['http', 'https'])
     describe(`over ${scheme}`, {skip: skip || skipServer, ...HANG}, () => {
-        const server = new Server();
+        const server = new Server(['limits.exempt_addresses=127.0.0.1 ::1']);
         let browser;
         let page;
 
@@ -129,6 +130,31 @@ for (const scheme of ['http', 'https'])
             await page.click('dialog .danger');
             await page.waitForSelector('.panel .banner:not([hidden])');
             await page.keyboard.press('Escape');
+        });
+
+        it('Devices: ban; the others of its address go with it, and Events lifts the ban', async () => {
+            const devices = ['banned-1', 'banned-2'].map((uid) => server.device(uid, '127.0.0.2'));
+            const gone = Promise.all(devices.map((device) => once(device, 'close')));
+
+            await page.fill('[data-search]', 'banned-1');
+            await row('banned-1').click();
+            await page.click('text=Ban …');
+            await page.click('dialog .danger');
+            await gone;
+            await page.waitForSelector('.panel .banner:not([hidden])');
+            await once(server.device('banned-3', '127.0.0.2'), 'close');
+            await page.keyboard.press('Escape');
+            await page.fill('[data-search]', '');
+            await open('events');
+            await untilText(page, '.bans tbody th', /^127\.0\.0\.2$/);
+            await untilText(page, '.bans tbody td', /^by hand$/);
+            await page.click('.bans button');
+            await page.waitForSelector('.bans', {state: 'hidden'});
+            const back = server.device('banned-4', '127.0.0.2');
+
+            await open('devices');
+            await row('banned-4').waitFor();
+            back.destroy();
         });
 
         it('Topics: names with subscribers, live messages, publishing', async () => {

@@ -233,6 +233,17 @@ describe('Devices', {skip, ...HANG}, () => {
         await untilText(page, '.toast', /is banned|is disconnected/);
         await page.waitForSelector('.panel .banner:not([hidden])');
         assert.deepEqual(mock.actions.at(-1), {id: row.id, action: 'ban', seconds: 86400});
+        assert.deepEqual(mock.bans.map((ban) => ban.address), [row.address]);
+    });
+
+    it('lists bans among the events, and lifts them', async () => {
+        const [{address}] = mock.bans;
+
+        await page.goto(`${mock.url}#/events`);
+        await untilText(page, '.bans tbody th', new RegExp(address.replaceAll('.', '\\.')));
+        await page.click('.bans button');
+        await page.waitForSelector('.bans', {state: 'hidden'});
+        assert.deepEqual(mock.bans, []);
     });
 
     it('fits a phone, where the panel is the page', async () => {

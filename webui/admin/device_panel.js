@@ -255,7 +255,8 @@ export class DevicePanel {
 
         seconds.value = BANS[1][0];
         const isSure = await ask({title: `Ban ${this.row.uid}?`, action: 'Ban',
-            text: 'It is disconnected, and refused when it comes back during that time.',
+            text: `Whatever comes from ${this.row.address} is disconnected, and refused during ` +
+                'that time. Events has the list.',
             fields: [h('label', {class: 'field'}, h('span', {}, 'For'), seconds)]});
 
         if (isSure && await this.act('ban', {seconds: Number(seconds.value)}))

@@ -1,4 +1,5 @@
 /* webui/admin/events.js — what happened: who came, who was refused and why, who is slow. */
+import {bansCard} from './bans.js';
 import {h, searchBox, segmented, setText} from './dom.js';
 import {KEPT_MAX} from './event_log.js';
 import * as format from './format.js';
@@ -76,6 +77,7 @@ export function eventsPage(root, {eventLog}) {
         draw();
     }
 
+    const bans = bansCard();
     const unwatch = eventLog.watch((event) => {
         waiting.push(event);
         if (waiting.length > KEPT_MAX)
@@ -96,11 +98,12 @@ export function eventsPage(root, {eventLog}) {
                 level = value;
                 rebuild();
             })),
-        empty, list);
+        bans.element, empty, list);
     rebuild();
     return {
         leave() {
             unwatch();
+            bans.leave();
             cancelAnimationFrame(frame);
         },
     };

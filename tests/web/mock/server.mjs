@@ -39,6 +39,7 @@ class Mock {
         this.bytesSent = new Map(); /* path → bytes of the last answer, compressed */
         this.taps = new Set();
         this.actions = [];
+        this.bans = [];
         this.admin = new Instance(ADMIN_PATH);
         this.devices = new Instance('/smq.lsp');
         this.devices.onDirect = (...what) => this.answer(...what);
@@ -232,6 +233,10 @@ class Mock {
     }
 
     act(path, body, reply) {
+        if (path === 'bans/lift') {
+            this.bans = this.bans.filter((ban) => ban.address !== body.address);
+            return reply(200, body);
+        }
         const [, id, action] = /^peers\/([^/]+)\/(\w+)$/.exec(path) ?? [];
 
         if (!this.world.rows.has(id))
@@ -240,6 +245,9 @@ class Mock {
         if (action === 'tap')
             this.taps[body.on ? 'add' : 'delete'](id);
         else {
+            if (action === 'ban')
+                this.bans.push({address: this.world.rows.get(id).address, seconds: body.seconds,
+                    cause: 'by hand'});
             this.world.leave(id);
             this.admin.publish('peers', JSON.stringify({joined: [], left: [id]}));
         }
@@ -254,6 +262,8 @@ class Mock {
         switch (path) {
         case 'session':
             return reply(200, this.session());
+        case 'bans':
+            return reply(200, {bans: this.bans});
         case 'stats':
             return reply(200, this.world.stats());
         case 'history':

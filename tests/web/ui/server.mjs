@@ -5,6 +5,7 @@
  * makes. The programs are $SMQD and $SMQ, else those in build/.
  */
 import {spawn} from 'node:child_process';
+import {connect} from 'node:net';
 import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -13,6 +14,8 @@ import {fileURLToPath} from 'node:url';
 const TOP = fileURLToPath(new URL('../../../', import.meta.url));
 const SMQD = process.env.SMQD ?? join(TOP, 'build/smqd');
 const SMQ = process.env.SMQ ?? join(TOP, 'build/smq');
+
+const CONNECT = 2; /* client/smq_wire.h */
 
 export const skipServer = !existsSync(SMQD) && `${SMQD} is not there`;
 
@@ -73,6 +76,21 @@ export class Server {
 
         this.demos.push(demo);
         return demo;
+    }
+
+    /** A device at another address of this machine: raw SMQ, no more than a Connect. Gives its
+     * socket, which ends when the broker closes. */
+    device(uid, localAddress) {
+        const [host, port] = this.addresses[0].replace('tcp://', '').split(':');
+        const socket = connect({host, port: Number(port), localAddress});
+        const body = Buffer.from(`\x01${String.fromCharCode(uid.length)}${uid}\0`, 'latin1');
+
+        socket.write('GET /smq.lsp HTTP/1.0\r\nHost: localhost\r\nSimpleMQ: 1\r\n\r\n');
+        socket.once('data', () => socket.write(Buffer.concat(
+            [Buffer.from([0, body.length + 3, CONNECT]), body])));
+        socket.on('error', () => {}); /* refused: it is closed, too */
+        socket.on('data', () => {});
+        return socket;
     }
 
     async stop() {
