@@ -1,0 +1,227 @@
+"""bench/abuse.py: smqd under attack, short of memory, and when everybody comes back at once.
+
+    bench/abuse.py flood      5,000 bad connections a second for a minute beside 1,000 good clients
+    bench/abuse.py memory     limits.memory = 32M, and slow receivers that would take 200 MB
+    bench/abuse.py storm      10,000 TLS devices, all coming back at once, three times
+    bench/abuse.py            all of it; exit code 1 when a goal was missed
+
+One line a figure, with its goal. The broker, the good clients and the bad ones share this machine's
+cores, so compare a figure with the quiet one of the same run only. BENCH_SECONDS shortens the flood.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import brokers
+from figures import SMQ, SMQBENCH, SMQD, Report
+
+SMQFLOOD = os.environ.get("SMQFLOOD", "build/smqflood")
+FLOOD_SECONDS = int(os.environ.get("BENCH_SECONDS", "60"))
+FLOOD_RATE = 5000
+GOOD_PAIRS = 500
+GOOD_RATE = 5000
+DEVICES = 10000
+MB = 1000 * 1000
+MIB = 1024 * 1024
+
+
+def rss_bytes(pid):
+    with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Watch:
+    """The largest RSS of a process, looked at every 10 ms."""
+
+    def __init__(self, pid):
+        self.pid, self.peak, self.is_over = pid, 0, threading.Event()
+        self.thread = threading.Thread(target=self.look)
+
+    def look(self):
+        while not self.is_over.wait(0.01):
+            self.peak = max(self.peak, rss_bytes(self.pid))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+
+
+def begin_bench(broker, words):
+    command = [
+        SMQBENCH, *words.split(), "--connect", f"127.0.0.1:{broker.port}",
+        "--pid", str(broker.process.pid), "--json", "--quiet",
+    ]  # fmt: skip
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end_bench(bench):
+    """Its JSON object; raises when the run itself failed."""
+    out, error = bench.communicate(timeout=300)
+    if bench.returncode not in (0, 1):
+        raise RuntimeError(f"smqbench: {error.strip()}")
+    return json.loads(out)
+
+
+def run_bench(broker, words):
+    return end_bench(begin_bench(broker, words))
+
+
+def stats_of(broker):
+    done = subprocess.run(
+        [SMQ, "stats", "--json", "--data-dir", broker.folder],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def losses(result):
+    return {name: result[name] for name in ("lost", "duplicated", "reordered", "failed", "closed")}
+
+
+def judge_line(report, text, is_met):
+    report.say(f"* {text}: {report.judge(is_met)}")
+
+
+# ---- flood ---------------------------------------------------------------------------------------
+
+
+def run_flood(report):
+    report.say(f"### {FLOOD_RATE:,} bad connections a second for {FLOOD_SECONDS} s beside "
+               f"{2 * GOOD_PAIRS:,} good clients\n")
+    # Good clients come from 127.0.0.x, bad ones from 127.1.x.y: those have limits.
+    settings = ["limits.exempt_addresses=127.0.0.0/24", "limits.memory=64M"]
+    good = f"pair --pairs {GOOD_PAIRS} --rate {GOOD_RATE} --warmup 1 --sources 4"
+    for name, address_count in (("one address", 1), ("1,000 addresses", 1000)):
+        broker = brokers.Smqd(SMQD, settings=settings).start()
+        try:
+            quiet = run_bench(broker, f"{good} --seconds 15")
+            bench = begin_bench(broker, f"{good} --seconds {FLOOD_SECONDS}")
+            time.sleep(2)  # all good ones are in
+            flood = subprocess.run(
+                [SMQFLOOD, str(broker.port), str(FLOOD_RATE), str(FLOOD_SECONDS - 1), str(address_count)],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            result, told, stats = end_bench(bench), json.loads(flood.stdout), stats_of(broker)
+        finally:
+            broker.stop()
+        p99s = [each["latency_us"]["p99"] for each in (quiet, result)]
+        report.raw[f"flood {name}"] = {"quiet": quiet, "result": result, "flood": told, "io": stats["io"]}
+        report.say(f"From {name}: {told['opened']:,} opened, at most {told['open_most']:,} at a time, "
+                   f"{told['failed']:,} not opened; the broker refused "
+                   f"{stats['io']['refused_address_fast_total'] + stats['io']['refused_address_full_total']:,} "
+                   f"for their address and {stats['io']['refused_handshakes_total']:,} for limits.handshakes; "
+                   f"server CPU {result['server']['cpu_us_per_message']:.1f} µs a message, quiet "
+                   f"{quiet['server']['cpu_us_per_message']:.1f}.\n")
+        judge_line(report, f"nothing lost, nobody closed: {losses(result)}", result["ok"])
+        judge_line(report, f"p99 {p99s[1]:.0f} µs, quiet {p99s[0]:.0f} µs, goal ≤ 2×", p99s[1] <= 2 * p99s[0])
+        report.say()
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+def run_memory(report):
+    report.say("### limits.memory = 32M, and a load that wants 200 MB\n")
+    broker = brokers.Smqd(SMQD, settings=["limits.memory=32M"]).start()
+    try:
+        idle_bytes = rss_bytes(broker.process.pid)
+        with Watch(broker.process.pid) as watch:
+            # 800 that stop reading, 256 kB each: 205 MB.
+            wanting = run_bench(
+                broker, "slow --publishers 1 --topics 1 --subscribers 820 --stopped 800 --payload 4096 "
+                "--rate 100 --seconds 10",
+            )  # fmt: skip
+            stats = stats_of(broker)
+        time.sleep(3)
+        after = run_bench(broker, "pair --pairs 100 --rate 2000 --seconds 3")
+        time.sleep(2)
+        after_bytes = rss_bytes(broker.process.pid)
+    finally:
+        broker.stop()
+    shed = {name: stats["io"][name] for name in
+            ("dropped_new_total", "dropped_memory_total", "shed_input_total", "slow_consumers_total")}
+    report.raw["memory"] = {"wanting": wanting, "after": after, "stats": stats, "peak": watch.peak}
+    report.say(f"Idle {idle_bytes / MIB:.1f} MiB; shed: {shed}; "
+               f"afterwards {after_bytes / MIB:.1f} MiB.\n")
+    judge_line(report, f"RSS at most {watch.peak / MIB:.1f} MiB, goal ≤ 34", watch.peak <= 34 * MIB)
+    judge_line(report, "something was shed", sum(shed.values()) > 0)
+    judge_line(report, f"afterwards nothing is lost: {losses(after)}", after["ok"])
+    report.say()
+
+
+# ---- storm ---------------------------------------------------------------------------------------
+
+
+def run_storm(report):
+    report.say(f"### {DEVICES:,} TLS devices come back at once, three times\n")
+    credentials = brokers.Credentials()
+    broker = brokers.Smqd(SMQD, credentials=credentials).start()
+    devices = f"idle --connections {DEVICES} --opening {DEVICES} --retry 1 --tls --insecure --seconds 4"
+    others = f"pair --pairs 50 --rate 2000 --warmup 1 --tls --insecure"
+    settled, p99s, is_back = [], [], True
+    try:
+        run_bench(broker, devices)  # the first time is not their return
+        for number in range(4):
+            bench = begin_bench(broker, f"{others} --seconds 25")
+            time.sleep(2)
+            storm = begin_bench(broker, devices)
+            with Settled(broker) as held:
+                result = end_bench(storm)
+            other = end_bench(bench)
+            is_back = is_back and result["ok"] and other["ok"]
+            settled.append(held.bytes)
+            p99s.append(other["latency_us"]["p99"] / 1000)
+            report.raw[f"storm {number}"] = {"devices": result, "others": other, "rss": held.bytes}
+            report.say(f"Storm {number}: all back after {result['setup_s']:.1f} s, {result['retried']:,} came "
+                       f"twice; RSS with all of them {held.bytes / MB:.2f} MB; others' p99 {p99s[-1]:.1f} ms.")
+    finally:
+        broker.stop()
+        credentials.remove()
+    report.say()
+    growth = max(abs(each / settled[0] - 1) for each in settled[1:])
+    judge_line(report, "all are back, and nobody else lost anything", is_back)
+    judge_line(report, f"RSS afterwards within {100 * growth:.1f} % of before, goal 5", growth <= 0.05)
+    judge_line(report, f"others' p99 at most {max(p99s[1:]):.1f} ms, goal 50", max(p99s[1:]) <= 50)
+    report.say()
+
+
+class Settled(Watch):
+    """The last RSS at which all devices were connected."""
+
+    def __init__(self, broker):
+        super().__init__(broker.process.pid)
+        self.broker, self.bytes = broker, 0
+
+    def look(self):
+        while not self.is_over.wait(0.2):
+            if stats_of(self.broker)["io"]["live"] >= DEVICES:
+                self.bytes = rss_bytes(self.pid)
+
+
+RUNS = {"flood": run_flood, "memory": run_memory, "storm": run_storm}
+
+
+def main():
+    chosen = sys.argv[1:] or list(RUNS)
+    if any(word not in RUNS for word in chosen):
+        sys.exit(__doc__)
+    report = Report()
+    for word in chosen:
+        RUNS[word](report)
+    report.say(f"{report.judged - report.missed} of {report.judged} goals met")
+    if out := os.environ.get("BENCH_JSON"):
+        with open(out, "w", encoding="utf-8") as file:
+            json.dump(report.raw, file, indent=1)
+    sys.exit(1 if report.missed else 0)
+
+
+if __name__ == "__main__":
+    main()
