@@ -35,10 +35,9 @@ format: ## let clang-format rewrite the sources
 	@scripts/apt-install.sh lint
 	@clang-format -i $$(scripts/sources.sh)
 
-lint: ## clang-tidy over all sources (.clang-tidy says which checks)
+lint: ## clang-tidy over the sources (.clang-tidy says which checks)
 	@scripts/apt-install.sh build lint
-	@CC=clang scripts/build.sh build-clang
-	@clang-tidy --quiet -p build-clang $$(scripts/sources.sh c)
+	@scripts/lint.sh
 
 clean: ## remove all build directories
 	@rm -rf build build-clang build-cfi build-tsan build-asan build-fuzz

@@ -30,6 +30,9 @@ struct sub {
 
 static enum exit_code subscribe_all(struct sub *sub)
 {
+    sub->subscriptions = calloc((size_t)sub->options->argument_count, sizeof *sub->subscriptions);
+    if (sub->subscriptions == NULL)
+        return complain(EXIT_SOFTWARE, "out of memory");
     for (int i = 0; i < sub->options->argument_count; i++) {
         struct subscription *subscription = &sub->subscriptions[i];
         enum smq_status status = SMQ_OK;
@@ -118,10 +121,7 @@ enum exit_code command_sub(const struct options *options)
     sub.session = session_open(options, &code);
     if (sub.session == NULL)
         return code;
-    sub.subscriptions = calloc((size_t)options->argument_count, sizeof *sub.subscriptions);
-    if (sub.subscriptions == NULL)
-        code = complain(EXIT_SOFTWARE, "out of memory");
-    if (code == EXIT_OK && options->subtopic != NULL)
+    if (options->subtopic != NULL)
         code = session_resolve(sub.session, SMQ_CREATESUBACK, options->subtopic, &sub.subtopic);
     if (code == EXIT_OK)
         code = subscribe_all(&sub);

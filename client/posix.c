@@ -101,9 +101,8 @@ static int connect_address(struct smq_posix *posix, const struct addrinfo *addre
         posix->error = errno;
         return -1;
     }
-    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-        error = errno;
-    else if (connect(fd, address->ai_addr, address->ai_addrlen) < 0)
+    if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+        connect(fd, address->ai_addr, address->ai_addrlen) < 0)
         error = errno;
 
     if (error == EINPROGRESS) {

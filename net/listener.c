@@ -86,7 +86,7 @@ static void explain(const char *url, int error_number, char error[LISTENER_ERROR
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_in6 address;
+    struct sockaddr_in6 address = {.sin6_port = 0};
     socklen_t bytes = sizeof(address);
 
     must(getsockname(fd, (struct sockaddr *)&address, &bytes) == 0);

@@ -12,7 +12,7 @@ packages_of() {
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
         android-libboringssl-dev libjs-dygraphs libseccomp-dev ;;
-    test) echo libcriterion-dev binutils clang lld libclang-rt-dev clang-format python3 python3-websockets openssl gcc-arm-none-eabi \
+    test) echo libcriterion-dev binutils clang lld libclang-rt-dev clang-format clang-tidy python3 python3-websockets openssl gcc-arm-none-eabi \
         libmbedtls-dev nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;

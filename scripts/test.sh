@@ -12,7 +12,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes clang binary firmware unit sim wire tls ws cli web tsan asan fuzz)
+stages=(format includes lint clang binary firmware unit sim wire tls ws cli web tsan asan fuzz)
 passed=0
 failed=0
 
@@ -20,6 +20,7 @@ describe() {
     case $1 in
     format) echo "the code is formatted (clang-format)" ;;
     includes) echo "includes point one way" ;;
+    lint) echo "clang-tidy finds nothing" ;;
     clang) echo "clang builds all of it without a warning" ;;
     binary) echo "the programs are hardened (readelf); calls through pointers are checked (clang CFI)" ;;
     firmware) echo "the device library compiles for a microcontroller" ;;
@@ -197,6 +198,12 @@ stage_format() {
 
 stage_includes() {
     check "include directions" scripts/check-includes.sh
+}
+
+stage_lint() {
+    local output
+    output=$(scripts/lint.sh 2>&1)
+    account "clang-tidy" $? "$output"
 }
 
 stage_clang() {

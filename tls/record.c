@@ -185,6 +185,7 @@ void tls_record_init(struct tls_record *record, const struct tls_record_start *s
 
     struct half read = half_of(record, DIRECTION_READ);
     struct half write = half_of(record, DIRECTION_WRITE);
+    must(read.key && write.key); /* it does not rest yet */
     if (start->version == TLS_1_3) {
         memcpy(read.secret, start->read_secret, tls_secret_bytes(start->suite));
         memcpy(write.secret, start->write_secret, tls_secret_bytes(start->suite));
