@@ -70,6 +70,23 @@ class Group:
     def prepare(self, root):
         """Before the folder is made."""
 
+    def object_bytes(self):
+        """The kernel's own memory for the group: sockets, files, stacks, page tables."""
+        raise NotImplementedError
+
+    def peak_bytes(self):
+        """The most that was ever charged against the limit."""
+        raise NotImplementedError
+
+    def buffer_peak_bytes(self):
+        """The most that was charged for socket buffers, where that has a limit of its own. At
+        least a page for each socket that buffers anything: a reservation more than a use."""
+        raise NotImplementedError
+
+    def killed_count(self):
+        """Processes that the limit has ended."""
+        raise NotImplementedError
+
     def set_limit(self, limit_bytes):
         raise NotImplementedError
 
@@ -114,18 +131,14 @@ class GroupV1(Group):
         with contextlib.suppress(OSError):  # where there is no accounting of swap
             self.write("memory.memsw.limit_in_bytes", limit)
 
-    def kernel_bytes(self):
-        """Objects of the kernel, and what sockets buffer."""
-        return int(self.read("memory.kmem.usage_in_bytes")) + self.tcp_bytes("usage")
-
-    def used_bytes(self):
-        return int(self.read("memory.usage_in_bytes")) + self.tcp_bytes("usage")
+    def object_bytes(self):
+        return int(self.read("memory.kmem.usage_in_bytes"))
 
     def peak_bytes(self):
-        return int(self.read("memory.max_usage_in_bytes")) + self.tcp_bytes("max_usage")
+        return int(self.read("memory.max_usage_in_bytes"))
 
-    def tcp_bytes(self, word):
-        return int(self.read(f"memory.kmem.tcp.{word}_in_bytes"))
+    def buffer_peak_bytes(self):
+        return int(self.read("memory.kmem.tcp.max_usage_in_bytes"))
 
     def killed_count(self):
         return self.field("memory.oom_control", "oom_kill")
@@ -146,21 +159,26 @@ class GroupV2(Group):
         with contextlib.suppress(OSError):
             self.write("memory.swap.max", "max" if limit_bytes is None else 0)
 
-    def kernel_bytes(self):
-        return self.field("memory.stat", "kernel") + self.field("memory.stat", "sock")
-
-    def used_bytes(self):
-        return int(self.read("memory.current"))
+    def object_bytes(self):
+        return self.field("memory.stat", "kernel")
 
     def peak_bytes(self):
         return int(self.read("memory.peak"))
+
+    def buffer_peak_bytes(self):
+        """Part of peak_bytes() here, and not known apart."""
+        return 0
 
     def killed_count(self):
         return self.field("memory.events", "oom_kill")
 
 
 class Watch:
-    """Looks at a process and its group many times a second: RSS, and the kernel's memory for it."""
+    """Looks at a process and its group many times a second: RSS, and the kernel's memory by which
+    that has grown since the start: the group's objects, and the packets that wait in sockets.
+
+    Packets are charged by the page, so a group's own figure for them says little. The machine's
+    caches for them say what is used, both ends of every connection included: an upper bound."""
 
     PERIOD_SECONDS = 0.02
 
@@ -170,6 +188,10 @@ class Watch:
         self.samples = []  # (seconds since the start, RSS bytes, kernel bytes)
         self.is_over = threading.Event()
         self.thread = threading.Thread(target=self.run)
+        self.kernel_before = self.kernel_bytes() if group is not None else 0
+
+    def kernel_bytes(self):
+        return self.group.object_bytes() + packet_bytes()
 
     def __enter__(self):
         self.start = time.monotonic()
@@ -186,7 +208,8 @@ class Watch:
                 rss = rss_bytes(self.pid)
             except OSError:
                 return  # the process has ended
-            self.samples.append((time.monotonic() - self.start, rss, self.group.kernel_bytes()))
+            kernel = self.kernel_bytes() - self.kernel_before
+            self.samples.append((time.monotonic() - self.start, rss, kernel))
 
     def mean(self, first, last):
         """RSS and kernel bytes on average between two moments, seconds; None without a sample."""
@@ -208,3 +231,17 @@ def rss_bytes(pid):
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
     raise ProcessLookupError(pid)
+
+
+def packet_bytes(slabinfo="/proc/slabinfo"):
+    """What the kernel's caches of packets (skbuffs) hold, in bytes, for the whole machine."""
+    total = 0
+    with open(slabinfo, encoding="ascii") as lines:
+        for line in lines:
+            if not line.startswith("skbuff_"):
+                continue
+            words = line.split()
+            pages_per_slab = int(words[5])
+            slab_count = int(words[words.index("slabdata") + 2])
+            total += slab_count * pages_per_slab * os.sysconf("SC_PAGE_SIZE")
+    return total

@@ -85,6 +85,21 @@ class Groups(unittest.TestCase):
         self.assertEqual(watch.peak(), (30, 500))
         self.assertEqual(watch.peak(2.5), (10, 100))
 
+    SLABS = (
+        "slabinfo - version: 2.1\n"
+        "skbuff_head_cache 10 64 256 16 1 : tunables 0 0 0 : slabdata 4 4 0\n"
+        "skbuff_small_head 10 28 576 14 2 : tunables 0 0 0 : slabdata 1 2 0\n"
+        "TCP 26 26 2368 13 8 : tunables 0 0 0 : slabdata 2 2 0\n"
+    )
+
+    def test_packets_are_counted_by_the_pages_of_their_caches(self):
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as slabs:
+            slabs.write(self.SLABS)
+            slabs.flush()
+            self.assertEqual(
+                cgroup.packet_bytes(slabs.name), (4 * 1 + 2 * 2) * os.sysconf("SC_PAGE_SIZE")
+            )
+
     def test_this_process_uses_memory(self):
         self.assertGreater(cgroup.rss_bytes(os.getpid()), 1 << 20)
 
