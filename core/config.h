@@ -52,6 +52,7 @@ struct config_instance {
     char *users_path;                /* of a password file; NULL: none */
     char *keys_path;                 /* of a key file */
     char *acl_path;                  /* of an access list; NULL: everybody may do everything */
+    char *script_path;               /* of a Lua script (script/); NULL: none */
     bool bind_uid; /* a client's UID must be its login's name (core/identity.h says how) */
 };
 
@@ -148,6 +149,15 @@ struct config_web {
 /* Words of harden. */
 enum config_harden { CONFIG_HARDEN_OFF = 0, CONFIG_HARDEN_ON, CONFIG_HARDEN_REPORT };
 
+/* What each script may use. */
+struct config_script {
+    uint64_t memory_bytes_max; /* of a Lua state */
+    uint32_t callback_ms;      /* of one call of a script's function */
+    uint32_t async_ms;         /* of one job of smq.async */
+    uint32_t queue_count_max;  /* messages that wait for the script, and jobs of smq.async */
+    uint32_t allow_os;         /* os.execute, io.popen, files and modules from anywhere */
+};
+
 struct config {
     struct config_listener *listeners;
     uint32_t listener_count;
@@ -172,6 +182,7 @@ struct config {
     uint32_t tls_handshake_count_max; /* begun within a second and not done */
 
     struct config_web web;
+    struct config_script script;
 
     uint32_t keepalive_idle_ms;   /* silence after which the broker pings */
     uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */

@@ -30,6 +30,7 @@ struct msg;
     X(PUBLISH)     /* msg: a run from etid to id; count: its frames; JUDGE, hash: see below */     \
     X(OBSERVE)     /* conn; id; JUDGE */                                                           \
     X(UNOBSERVE)   /* conn; id */                                                                  \
+    X(LOOKUP)      /* conn; what is id called; id 0: which id has the name msg; hash; SUBTOPIC */  \
     /* -- shard to host -- */                                                                      \
     X(CONNECTED)    /* conn has the ETID id; status: Connack code */                               \
     X(KICK)         /* conn lost its UID to a newer connection */                                  \
@@ -40,7 +41,9 @@ struct msg;
     X(DELIVER)      /* msg: a run for all local subscribers of topic id */                         \
     X(DIRECT)       /* msg: a run for conn */                                                      \
     X(CHANGE)       /* id now has count subscribers; REPLY, NEW, ENDED, SILENT */                  \
-    X(RECHECK)      /* rules have changed; conn subscribes to id: may it? msg: name, or NULL */    \
+    X(FOUND)        /* answers a LOOKUP: id is called msg; CLIENT: it is one; neither: unknown */  \
+    X(ELSEWHERE) /* a request (status: its kind) whose name moved to shard count: push it there */ \
+    X(RECHECK)   /* rules have changed; conn subscribes to id: may it? msg: name, or NULL */       \
     /* -- I/O actor and web actor -- */                                                            \
     X(HTTP_REQUEST) /* conn asks for a page; UPGRADE, KEEP, SECURE; msg: see below */              \
     X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response */                        \
@@ -77,8 +80,8 @@ enum envelope_kind {
 const char *envelope_kind_name(enum envelope_kind kind);
 
 /* What a LIST asks for: of an I/O actor all its connections, or those whose handles are in its msg
- * (up to LIMIT_LIST_NAMES, at once); of a shard a bite of its topics. */
-enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS };
+ * (up to LIMIT_LIST_NAMES, at once); of a shard a bite of its topics or sub-topics. */
+enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS, LIST_SUBTOPICS };
 
 /* An HTTP_REQUEST's message: the peer's address (IPv4 as ::ffff:a.b.c.d), the listener's index
  * (u16, big-endian), then head and body as they came, whole. Its one HTTP_ANSWER says what to do.
@@ -98,7 +101,10 @@ enum http_answer {
 #define ENVELOPE_ENDED        0x08u /* the observation has ended */
 #define ENVELOPE_SILENT       0x10u /* book-keeping only: the client hears nothing */
 #define ENVELOPE_REPLY        0x20u /* the one answer to an OBSERVE */
-#define ENVELOPE_SERVER       0x40u /* wants ETID 1; goes to the shard that owns it */
+#define ENVELOPE_SERVER       0x40u /* of CONNECT: wants ETID 1, and goes to the shard that owns it */
+#define ENVELOPE_CHOSEN       0x40u /* of CREATE, CREATESUB: it shall have this id */
+#define ENVELOPE_SUBTOPIC     0x40u /* of LOOKUP: sub-topics, not topics */
+#define ENVELOPE_CLIENT       0x40u /* of FOUND: a client has this id */
 #define ENVELOPE_JUDGE        0x80u /* may it? The name is not known; msg begins with the client's */
                                     /* identity (core/identity.h), of hash bytes or all of it */
 

@@ -181,10 +181,23 @@ static enum envelope_kind request_of(enum local_ask ask)
     must_never("an unknown request");
 }
 
-enum status local_client_ask(struct local_client *client, enum local_ask ask, struct span name)
+static uint32_t shard_of_name(const struct local_client *client, bool is_subtopic, struct span name,
+                              uint64_t hash)
 {
     const struct mesh *mesh = client->port->mesh;
+
+    return is_subtopic
+               ? mesh_shard_of_hash(mesh, hash)
+               : shard_of_topic_name(client->config, mesh, client->instance_index, name, hash);
+}
+
+/* @id: chosen, or 0. */
+static enum status ask_for(struct local_client *client, enum local_ask ask, struct span name,
+                           uint32_t id)
+{
     uint64_t hash = siphash(&client->name_key, name);
+    uint32_t shard = id ? mesh_shard_of_id(client->port->mesh, id)
+                        : shard_of_name(client, ask == LOCAL_CREATESUB, name, hash);
 
     must(client->state == LOCAL_LIVE);
     if (name.bytes_count == 0 || name.bytes_count > client->config->limits.name_bytes_max)
@@ -193,11 +206,46 @@ enum status local_client_ask(struct local_client *client, enum local_ask ask, st
     if (!copy)
         return STATUS_NO_MEMORY;
     client->pending_count++;
+    push_to_shard(client, shard,
+                  (struct envelope){.kind = (uint8_t)request_of(ask),
+                                    .flags = id ? ENVELOPE_CHOSEN : 0,
+                                    .id = id,
+                                    .hash = hash,
+                                    .msg = copy});
+    return STATUS_OK;
+}
+
+enum status local_client_ask(struct local_client *client, enum local_ask ask, struct span name)
+{
+    return ask_for(client, ask, name, SMQ_ID_NONE);
+}
+
+enum status local_client_choose(struct local_client *client, enum local_ask ask, struct span name,
+                                uint32_t id)
+{
+    must(ask != LOCAL_SUBSCRIBE && id != SMQ_ID_NONE);
+    return ask_for(client, ask, name, id);
+}
+
+enum status local_client_lookup(struct local_client *client, bool is_subtopic, struct span name,
+                                uint32_t id)
+{
+    uint64_t hash = siphash(&client->name_key, name);
+    bool is_by_name = name.bytes_count > 0;
+    struct msg *copy = is_by_name ? msg_copy(client->mem, name) : NULL;
+
+    must(client->state == LOCAL_LIVE && client->calls->found);
+    if (is_by_name && !copy)
+        return STATUS_NO_MEMORY;
+    client->pending_count++;
     push_to_shard(client,
-                  ask == LOCAL_CREATESUB ? mesh_shard_of_hash(mesh, hash)
-                                         : shard_of_topic_name(client->config, mesh,
-                                                               client->instance_index, name, hash),
-                  (struct envelope){.kind = (uint8_t)request_of(ask), .hash = hash, .msg = copy});
+                  is_by_name ? shard_of_name(client, is_subtopic, name, hash)
+                             : mesh_shard_of_id(client->port->mesh, id),
+                  (struct envelope){.kind = ENVELOPE_LOOKUP,
+                                    .flags = is_subtopic ? ENVELOPE_SUBTOPIC : 0,
+                                    .id = is_by_name ? SMQ_ID_NONE : id,
+                                    .hash = hash,
+                                    .msg = copy});
     return STATUS_OK;
 }
 
@@ -334,6 +382,8 @@ static void on_hold(struct local_client *client, const struct envelope *envelope
         return;
     }
     take_answer(client);
+    if (envelope->status != SMQ_ACK_OK && is_new) /* a chosen number, whose name is not free */
+        give_back(client, envelope, ENVELOPE_RELEASE);
     bool granted = envelope->status == SMQ_ACK_OK &&
                    (is_new ? take_hold(client, envelope, flags)
                            : (hold_flags(client, envelope->id) & flags) == flags);
@@ -350,6 +400,24 @@ static void on_subcreated(struct local_client *client, const struct envelope *en
     take_answer(client);
     client->calls->named(client->context, LOCAL_CREATESUB, (enum smq_ack_status)envelope->status,
                          envelope->id, msg_span(envelope->msg));
+}
+
+static void on_found(struct local_client *client, const struct envelope *envelope)
+{
+    if (!is_current(client, envelope))
+        return;
+    take_answer(client);
+    client->calls->found(client->context, envelope->id,
+                         envelope->msg ? msg_span(envelope->msg) : span_of(NULL, 0),
+                         envelope->flags & ENVELOPE_CLIENT);
+}
+
+static void on_elsewhere(struct local_client *client, const struct envelope *envelope)
+{
+    struct envelope request = *envelope;
+
+    request.msg = msg_ref(envelope->msg);
+    shard_resend(client->port, &request);
 }
 
 static void on_unsubscribed(struct local_client *client, const struct envelope *envelope)
@@ -448,6 +516,12 @@ void local_client_envelope(struct local_client *client, const struct envelope *e
         return;
     case ENVELOPE_CHANGE:
         on_change(client, envelope);
+        return;
+    case ENVELOPE_FOUND:
+        on_found(client, envelope);
+        return;
+    case ENVELOPE_ELSEWHERE:
+        on_elsewhere(client, envelope);
         return;
     case ENVELOPE_DELIVER:
         on_deliver(client, envelope);

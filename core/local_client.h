@@ -34,7 +34,7 @@ struct local_message {
 /* What can be asked by name. */
 enum local_ask { LOCAL_SUBSCRIBE, LOCAL_CREATE, LOCAL_CREATESUB };
 
-/* What the client hears. Spans are borrowed. No field may be NULL. */
+/* What the client hears. Spans are borrowed. No field may be NULL, but what is said to. */
 struct local_client_calls {
     /* The answer to local_client_connect(): it is live, or closed again. */
     void (*connected)(void *context, enum smq_connack code);
@@ -48,6 +48,9 @@ struct local_client_calls {
     void (*observed)(void *context, uint32_t id, bool granted);
     void (*changed)(void *context, uint32_t id, uint32_t subscriber_count);
     void (*message)(void *context, const struct local_message *message);
+    /* The one answer to a lookup: @id is called @name, or a client has it; id 0, or neither:
+     * unknown. NULL for who never looks up. */
+    void (*found)(void *context, uint32_t id, struct span name, bool is_client);
 };
 
 enum local_client_state { LOCAL_CLOSED = 0, LOCAL_JOINING, LOCAL_LIVE };
@@ -102,6 +105,18 @@ void local_client_close(struct local_client *client);
  */
 MUST_CHECK enum status local_client_ask(struct local_client *client, enum local_ask ask,
                                         struct span name);
+
+/* The same of LOCAL_CREATE and LOCAL_CREATESUB, with a number of one's own choice (not 0). It is
+ * denied when somebody else has it, or the name has another; granted, it lasts until the broker
+ * ends. A denied sub-topic may have used the number up: look the name up before. */
+MUST_CHECK enum status local_client_choose(struct local_client *client, enum local_ask ask,
+                                           struct span name, uint32_t id);
+
+/* What is the number of this name, or (name empty) the name of this number? Creates nothing.
+ * STATUS_NO_MEMORY; else `found` comes. Answers come in order, each from its shard: ask one at a
+ * time. */
+MUST_CHECK enum status local_client_lookup(struct local_client *client, bool is_subtopic,
+                                           struct span name, uint32_t id);
 void local_client_unsubscribe(struct local_client *client, uint32_t id);
 void local_client_observe(struct local_client *client, uint32_t id);
 void local_client_unobserve(struct local_client *client, uint32_t id);

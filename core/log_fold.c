@@ -90,6 +90,14 @@ static void watch(struct log_fold *fold, const struct log_record *record, int64_
     emit_event(fold, record);
 }
 
+static uint32_t line_count_max(const struct log_record *record)
+{
+    static const char script[] = "script.";
+
+    return strncmp(record->name, script, sizeof(script) - 1) == 0 ? LOG_FOLD_SCRIPT_LINES
+                                                                  : LOG_FOLD_LINES;
+}
+
 void log_fold_push(struct log_fold *fold, const struct log_record *record, int64_t now_ns)
 {
     struct log_fold_entry *entry = find(fold, record->name);
@@ -103,7 +111,7 @@ void log_fold_push(struct log_fold *fold, const struct log_record *record, int64
 
     bool same = strcmp(entry->last.text, record->text) == 0;
 
-    if (!same && entry->line_count < LOG_FOLD_LINES) {
+    if (!same && entry->line_count < line_count_max(record)) {
         emit_folded(fold, entry);
         entry->last = *record;
         entry->line_count++;

@@ -3,7 +3,8 @@
  *
  * Per event name there is a window, of one second at first. In it
  *   - a text equal to the last one is not written again, only counted;
- *   - after LOG_FOLD_LINES lines anything more of that name is only counted.
+ *   - after LOG_FOLD_LINES lines anything more of that name is only counted; of a script's own
+ *     words ("script.…") after LOG_FOLD_SCRIPT_LINES.
  * When the window ends and something was counted, one line says how much, and the next window
  * is twice as long, up to a minute. A window with nothing counted ends the folding. So a storm
  * of any length costs a dozen lines at first and then one to eleven a minute, and nothing that
@@ -15,7 +16,9 @@
 
 #include "core/log.h"
 
-#define LOG_FOLD_LINES         10u /* of one name in a window */
+#define LOG_FOLD_LINES 10u /* of one name in a window */
+#define LOG_FOLD_SCRIPT_LINES                                                                      \
+    100u /* a traceback, and what somebody prints who looks for an error */
 #define LOG_FOLD_NAMES         32u /* watched at once; the longest quiet one makes room */
 #define LOG_FOLD_WINDOW_NS     INT64_C(1000000000)
 #define LOG_FOLD_WINDOW_NS_MAX INT64_C(60000000000)

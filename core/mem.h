@@ -31,6 +31,7 @@
     X(LANE, "lanes between actors")                                                                \
     X(RECEIVE, "receive buffers and urings")                                                       \
     X(WEB, "web pages and log-ins")                                                                \
+    X(SCRIPT, "scripts")                                                                           \
     X(TLS, "TLS sessions")                                                                         \
     X(OTHER, "everything else")
 

@@ -15,6 +15,7 @@
 
 #include "core/identity.h"
 #include "core/msg.h"
+#include "core/shard_names.h"
 #include "core/shard_rights.h"
 #include "core/shard_state.h"
 
@@ -31,12 +32,9 @@ static void count(struct shard *shard, enum shard_stat stat, uint64_t amount)
     counter_add(&shard->stats[stat], amount);
 }
 
-/* Answer the connection that @request came from; takes the reference in @answer. */
 static void answer(struct shard *shard, const struct envelope *request, struct envelope answer)
 {
-    answer.conn = request->conn;
-    answer.instance_index = request->instance_index;
-    port_push(shard->port, request->conn.host_index, answer);
+    shard_answer(shard, request, answer);
 }
 
 /* The I/O actor gave something back: was a limit of one client the reason? */
@@ -274,14 +272,16 @@ static struct topic *resolve(struct shard *shard, const struct envelope *envelop
     if (topic)
         return topic;
     *why = SHARD_STAT_TOPIC_LIMIT;
-    if (envelope->flags & ENVELOPE_AT_LIMIT)
+    if (envelope->flags & ENVELOPE_AT_LIMIT || !shard_number_is_free(shard, envelope))
         return NULL;
     if (!quota_take(&shard->quotas->topics))
         return NULL;
     if (quota_take(&shard->quotas->instances[instance].topics)) {
-        topic = topic_make(shard, instance, name, envelope->hash, 0);
-        if (topic)
+        topic = topic_make(shard, instance, name, envelope->hash, envelope->id);
+        if (topic) {
+            topic->flags &= (uint8_t)~TOPIC_PINNED; /* with a number of its own, too */
             return topic;
+        }
         *why = SHARD_STAT_NO_MEMORY;
         quota_give(&shard->quotas->instances[instance].topics);
     }
@@ -307,8 +307,15 @@ static bool is_of_grant(uint32_t flags, const struct envelope *envelope)
 static void on_create(struct shard *shard, const struct envelope *envelope)
 {
     enum shard_stat why;
-    struct topic *topic = resolve(shard, envelope, &why);
     uint32_t flags;
+
+    if (shard_name_is_elsewhere(shard, envelope))
+        return;
+    if (!shard_may_choose(shard, envelope)) {
+        deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_CHOSEN_TAKEN);
+        return;
+    }
+    struct topic *topic = resolve(shard, envelope, &why);
 
     if (!topic) {
         deny(shard, envelope, ENVELOPE_CREATED, why);
@@ -325,12 +332,12 @@ static void on_create(struct shard *shard, const struct envelope *envelope)
         deny(shard, envelope, ENVELOPE_CREATED, SHARD_STAT_NO_MEMORY);
         return;
     }
-    answer(shard, envelope,
-           (struct envelope){.kind = ENVELOPE_CREATED,
-                             .flags = held ? 0 : ENVELOPE_NEW,
-                             .grant = held ? 0 : shard->last_grant,
-                             .id = topic->id,
-                             .msg = envelope->msg});
+    shard_created(shard, envelope,
+                  (struct envelope){.kind = ENVELOPE_CREATED,
+                                    .flags = held ? 0 : ENVELOPE_NEW,
+                                    .grant = held ? 0 : shard->last_grant,
+                                    .id = topic->id,
+                                    .msg = envelope->msg});
 }
 
 static bool take_subscription_quota(struct shard *shard, uint16_t instance)
@@ -368,8 +375,11 @@ static bool subscribe(struct shard *shard, struct topic *topic, struct conn_hand
 static void on_subscribe(struct shard *shard, const struct envelope *envelope)
 {
     enum shard_stat why;
-    struct topic *topic = resolve(shard, envelope, &why);
     uint32_t flags;
+
+    if (shard_name_is_elsewhere(shard, envelope))
+        return;
+    struct topic *topic = resolve(shard, envelope, &why);
 
     if (!topic) {
         deny(shard, envelope, ENVELOPE_SUBSCRIBED, why);
@@ -464,6 +474,12 @@ static void on_createsub(struct shard *shard, const struct envelope *envelope)
     uint16_t instance = envelope->instance_index;
     struct subtopic *subtopic = subtopic_by_name(shard, instance, name, envelope->hash);
 
+    if (envelope->flags & ENVELOPE_CHOSEN && !shard_may_choose_sub(shard, envelope, subtopic)) {
+        deny(shard, envelope, ENVELOPE_SUBCREATED, SHARD_STAT_CHOSEN_TAKEN);
+        return;
+    }
+    if (envelope->flags & ENVELOPE_CHOSEN && shard_reserve_sub(shard, envelope))
+        return;
     if (!subtopic) {
         struct quota *quota = &shard->quotas->instances[instance].subtopics;
 
@@ -471,7 +487,7 @@ static void on_createsub(struct shard *shard, const struct envelope *envelope)
             deny(shard, envelope, ENVELOPE_SUBCREATED, SHARD_STAT_SUBTOPIC_LIMIT);
             return;
         }
-        subtopic = subtopic_make(shard, instance, name, envelope->hash, 0);
+        subtopic = subtopic_make(shard, instance, name, envelope->hash, envelope->id);
         if (!subtopic) {
             quota_give(quota);
             deny(shard, envelope, ENVELOPE_SUBCREATED, SHARD_STAT_NO_MEMORY);
@@ -587,12 +603,14 @@ static void dispatch(struct shard *shard, struct envelope *envelope)
     case ENVELOPE_UNOBSERVE:
         on_unobserve(shard, envelope);
         return;
+    case ENVELOPE_LOOKUP:
+        shard_lookup(shard, envelope);
+        return;
     case ENVELOPE_STOP:
         on_stop(shard, envelope);
         return;
     case ENVELOPE_LIST:
-        must(envelope->id == LIST_TOPICS);
-        shard_list_topics(shard, envelope);
+        shard_list(shard, envelope);
         return;
     case ENVELOPE_RELOAD:
         shard_rights_reload(shard);
@@ -606,6 +624,8 @@ static void dispatch(struct shard *shard, struct envelope *envelope)
     case ENVELOPE_DELIVER:
     case ENVELOPE_DIRECT:
     case ENVELOPE_CHANGE:
+    case ENVELOPE_FOUND:
+    case ENVELOPE_ELSEWHERE:
     case ENVELOPE_RECHECK:
     case ENVELOPE_SIGNED:
     case ENVELOPE_AUTH_VERDICT:

@@ -41,6 +41,8 @@
     X(SUBSCRIPTION_LIMIT, "refused_subscription_limit_total", "requests",                          \
       "Subscribes refused: a subscription limit")                                                  \
     X(SUBTOPIC_LIMIT, "refused_subtopic_limit_total", "requests", "Createsubs refused: the limit") \
+    X(CHOSEN_TAKEN, "refused_chosen_id_total", "requests",                                         \
+      "chosen numbers refused: taken, or the name has another")                                    \
     X(OBSERVE_LIMIT, "refused_observe_limit_total", "requests", "Observes ignored: the limit")     \
     X(PUBLISH_DENIED, "dropped_denied_total", "messages",                                          \
       "Publishes to a number, denied by the access list")                                          \
@@ -68,6 +70,7 @@ struct shard_instance {
     struct table ids;         /* TIDs and ETIDs → topics and clients */
     struct table subtopic_names;
     struct table subtopic_ids;
+    struct table forward_names; /* → forwards */
 };
 
 /* Who may do what to what has only a number (core/shard_rights.h). */
@@ -103,7 +106,8 @@ struct shard {
     struct pool topics;
     struct pool clients;
     struct pool subtopics;
-    struct pool watches; /* who observes what */
+    struct pool forwards; /* names whose numbers were chosen, and lie in another shard */
+    struct pool watches;  /* who observes what */
     struct table watch_ids;
     struct shard_instance *instances; /* [config->instance_count] */
     struct mem mem;
@@ -131,8 +135,12 @@ void shard_deinit(struct shard *shard);
  * while the port is backlogged. The caller flushes the port. */
 uint32_t shard_turn(struct shard *shard);
 
-/* Answer a LIST of topics: the next bite of rows (core/shard_topics.c). */
-void shard_list_topics(struct shard *shard, const struct envelope *request);
+/* Answer a LIST of topics or sub-topics: the next bite of rows (core/shard_topics.c). */
+void shard_list(struct shard *shard, const struct envelope *request);
+
+/* A request came back because its name lies in another shard: push it there. Takes its msg.
+ * Thread: the host's that owns @port. */
+void shard_resend(struct port *port, const struct envelope *envelope);
 
 /* The loop of a dedicated router thread; @argument: the shard. Returns when told to STOP. */
 void *shard_main(void *argument);

@@ -456,19 +456,27 @@ struct subtopic *subtopic_by_name(struct shard *shard, uint16_t instance, struct
     return NULL;
 }
 
-static bool subtopic_id_is_free(struct shard *shard, uint16_t instance, uint32_t id)
+struct subtopic *subtopic_by_id(struct shard *shard, uint16_t instance, uint32_t id)
 {
-    const struct config_instance *config = &shard->config->instances[instance];
     struct table *ids = &instance_at(shard, instance)->subtopic_ids;
     struct table_probe probe = table_find(ids, hash_u32(id));
+
+    while (table_next(ids, &probe)) {
+        struct subtopic *subtopic = pool_at(&shard->subtopics, probe.ref);
+        if (subtopic->id == id)
+            return subtopic;
+    }
+    return NULL;
+}
+
+bool subtopic_id_is_free(struct shard *shard, uint16_t instance, uint32_t id)
+{
+    const struct config_instance *config = &shard->config->instances[instance];
 
     for (uint32_t i = 0; i < config->subtopic_count; i++)
         if (config->subtopics[i].id == id) /* pinned, maybe in another shard */
             return false;
-    while (table_next(ids, &probe))
-        if (((struct subtopic *)pool_at(&shard->subtopics, probe.ref))->id == id)
-            return false;
-    return true;
+    return !subtopic_by_id(shard, instance, id);
 }
 
 static uint32_t draw_subtopic_id(struct shard *shard, uint16_t instance)
@@ -481,12 +489,12 @@ static uint32_t draw_subtopic_id(struct shard *shard, uint16_t instance)
     }
 }
 
-struct subtopic *subtopic_make(struct shard *shard, uint16_t instance, struct span name,
-                               uint64_t hash, uint32_t id)
+/* With its number in the table, but not its name. */
+static struct subtopic *subtopic_add(struct shard *shard, uint16_t instance, struct span name,
+                                     uint64_t hash, uint32_t id, uint32_t *index)
 {
     struct shard_instance *at = instance_at(shard, instance);
-    uint32_t index;
-    struct subtopic *subtopic = pool_get(&shard->subtopics, &shard->mem, &index);
+    struct subtopic *subtopic = pool_get(&shard->subtopics, &shard->mem, index);
 
     must(name.bytes_count >= 1 && name.bytes_count <= 255);
     if (!subtopic)
@@ -495,23 +503,86 @@ struct subtopic *subtopic_make(struct shard *shard, uint16_t instance, struct sp
     if (!subtopic->name)
         goto undo_pool;
     memcpy(subtopic->name, name.data, name.bytes_count);
+    subtopic->instance_index = (uint8_t)instance;
     subtopic->name_bytes_count = (uint8_t)name.bytes_count;
     subtopic->name_hash = (uint32_t)hash;
     subtopic->id = id ? id : draw_subtopic_id(shard, instance);
-    if (table_insert(&at->subtopic_names, &shard->mem, subtopic->name_hash, index) != STATUS_OK)
+    if (table_insert(&at->subtopic_ids, &shard->mem, hash_u32(subtopic->id), *index) != STATUS_OK)
         goto undo_name;
-    if (table_insert(&at->subtopic_ids, &shard->mem, hash_u32(subtopic->id), index) != STATUS_OK)
-        goto undo_table;
-    counter_add(&shard->stats[SHARD_STAT_SUBTOPICS], 1);
     return subtopic;
 
-undo_table:
-    table_remove(&at->subtopic_names, &shard->mem, subtopic->name_hash, index);
 undo_name:
     mem_free(&shard->mem, MEM_TOPIC, subtopic->name, subtopic->name_bytes_count);
 undo_pool:
-    pool_put(&shard->subtopics, &shard->mem, index);
+    pool_put(&shard->subtopics, &shard->mem, *index);
     return NULL;
+}
+
+struct subtopic *subtopic_make(struct shard *shard, uint16_t instance, struct span name,
+                               uint64_t hash, uint32_t id)
+{
+    struct shard_instance *at = instance_at(shard, instance);
+    uint32_t index;
+    struct subtopic *subtopic = subtopic_add(shard, instance, name, hash, id, &index);
+
+    if (!subtopic)
+        return NULL;
+    if (table_insert(&at->subtopic_names, &shard->mem, subtopic->name_hash, index) != STATUS_OK) {
+        table_remove(&at->subtopic_ids, &shard->mem, hash_u32(subtopic->id), index);
+        mem_free(&shard->mem, MEM_TOPIC, subtopic->name, subtopic->name_bytes_count);
+        pool_put(&shard->subtopics, &shard->mem, index);
+        return NULL;
+    }
+    counter_add(&shard->stats[SHARD_STAT_SUBTOPICS], 1);
+    return subtopic;
+}
+
+struct subtopic *subtopic_reserve(struct shard *shard, uint16_t instance, struct span name,
+                                  uint64_t hash, uint32_t id)
+{
+    uint32_t unused;
+
+    must(id != SMQ_ID_NONE);
+    return subtopic_add(shard, instance, name, hash, id, &unused);
+}
+
+/* -- names that have moved to the shard of a chosen number -- */
+
+uint32_t forward_by_name(struct shard *shard, uint16_t instance, struct span name, uint64_t hash)
+{
+    struct table *names = &instance_at(shard, instance)->forward_names;
+    struct table_probe probe = table_find(names, (uint32_t)hash);
+
+    while (table_next(names, &probe)) {
+        struct forward *forward = pool_at(&shard->forwards, probe.ref);
+        if (bytes_equal(name, forward->name, forward->name_bytes_count))
+            return forward->id;
+    }
+    return SMQ_ID_NONE;
+}
+
+bool forward_make(struct shard *shard, uint16_t instance, struct span name, uint64_t hash,
+                  uint32_t id)
+{
+    struct shard_instance *at = instance_at(shard, instance);
+    uint32_t index;
+    struct forward *forward = pool_get(&shard->forwards, &shard->mem, &index);
+
+    if (!forward)
+        return false;
+    forward->name = mem_alloc(&shard->mem, MEM_TOPIC, name.bytes_count);
+    if (!forward->name)
+        goto undo_pool;
+    memcpy(forward->name, name.data, name.bytes_count);
+    forward->name_bytes_count = (uint8_t)name.bytes_count;
+    forward->name_hash = (uint32_t)hash;
+    forward->id = id;
+    if (table_insert(&at->forward_names, &shard->mem, forward->name_hash, index) == STATUS_OK)
+        return true;
+    mem_free(&shard->mem, MEM_TOPIC, forward->name, forward->name_bytes_count);
+undo_pool:
+    pool_put(&shard->forwards, &shard->mem, index);
+    return false;
 }
 
 /* -- all of it -- */
@@ -554,6 +625,13 @@ static uint32_t subtopic_id_hash_of(const void *owner, uint32_t ref)
     return hash_u32(((const struct subtopic *)pool_at(&shard->subtopics, ref))->id);
 }
 
+static uint32_t forward_name_hash_of(const void *owner, uint32_t ref)
+{
+    const struct shard *shard = owner;
+
+    return ((const struct forward *)pool_at(&shard->forwards, ref))->name_hash;
+}
+
 void shard_state_init(struct shard *shard)
 {
     size_t bytes = sizeof(*shard->instances) * shard->config->instance_count;
@@ -561,6 +639,7 @@ void shard_state_init(struct shard *shard)
     pool_init(&shard->topics, MEM_TOPIC, sizeof(struct topic));
     pool_init(&shard->clients, MEM_CLIENT, sizeof(struct client));
     pool_init(&shard->subtopics, MEM_TOPIC, sizeof(struct subtopic));
+    pool_init(&shard->forwards, MEM_TOPIC, sizeof(struct forward));
     pool_init(&shard->watches, MEM_MEMBER, sizeof(struct watch));
     table_init(&shard->watch_ids, watch_hash_of, shard);
     shard->instances = mem_alloc_always(&shard->mem, MEM_OTHER, bytes);
@@ -572,6 +651,7 @@ void shard_state_init(struct shard *shard)
         table_init(&instance->ids, id_hash_of, shard);
         table_init(&instance->subtopic_names, subtopic_name_hash_of, shard);
         table_init(&instance->subtopic_ids, subtopic_id_hash_of, shard);
+        table_init(&instance->forward_names, forward_name_hash_of, shard);
     }
 }
 
@@ -591,6 +671,11 @@ void shard_state_deinit(struct shard *shard)
         mem_free(mem, MEM_TOPIC, subtopic->name, subtopic->name_bytes_count);
         subtopic->name = NULL;
     }
+    for (uint32_t i = 0; (i = pool_next_used(&shard->forwards, i)) != UINT32_MAX; i++) {
+        struct forward *forward = pool_at(&shard->forwards, i);
+        mem_free(mem, MEM_TOPIC, forward->name, forward->name_bytes_count);
+        forward->name = NULL;
+    }
     for (uint32_t i = 0; (i = pool_next_used(&shard->watches, i)) != UINT32_MAX; i++)
         members_deinit(&((struct watch *)pool_at(&shard->watches, i))->observers, mem);
     pool_deinit(&shard->watches, mem);
@@ -598,12 +683,14 @@ void shard_state_deinit(struct shard *shard)
     pool_deinit(&shard->topics, mem);
     pool_deinit(&shard->clients, mem);
     pool_deinit(&shard->subtopics, mem);
+    pool_deinit(&shard->forwards, mem);
     for (uint32_t i = 0; i < shard->config->instance_count; i++) {
         table_deinit(&shard->instances[i].topic_names, mem);
         table_deinit(&shard->instances[i].uids, mem);
         table_deinit(&shard->instances[i].ids, mem);
         table_deinit(&shard->instances[i].subtopic_names, mem);
         table_deinit(&shard->instances[i].subtopic_ids, mem);
+        table_deinit(&shard->instances[i].forward_names, mem);
     }
     mem_free(mem, MEM_OTHER, shard->instances,
              sizeof(*shard->instances) * shard->config->instance_count);

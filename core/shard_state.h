@@ -56,9 +56,25 @@ static_assert(sizeof(struct client) <= 24, "one per connection");
 struct subtopic {
     uint32_t id;
     uint32_t name_hash;
+    uint8_t instance_index;
     uint8_t name_bytes_count;
     uint8_t *name;
 };
+
+/* A topic name whose number was chosen, and so has another shard as its owner: this shard, which
+ * the name's hash leads to, knows where it went. For ever, as names in the configuration are. */
+struct forward {
+    uint32_t id;
+    uint32_t name_hash;
+    uint8_t name_bytes_count;
+    uint8_t *name;
+};
+
+/* The number of a name that has moved, or 0. */
+uint32_t forward_by_name(struct shard *shard, uint16_t instance, struct span name, uint64_t hash);
+/* The name must not be there. false: over the memory limit. Quotas are the caller's. */
+MUST_CHECK bool forward_make(struct shard *shard, uint16_t instance, struct span name,
+                             uint64_t hash, uint32_t id);
 
 /* The UID inside a client's identity. */
 struct span identity_uid(const struct msg *identity);
@@ -120,6 +136,12 @@ struct subtopic *subtopic_by_name(struct shard *shard, uint16_t instance, struct
                                   uint64_t hash);
 struct subtopic *subtopic_make(struct shard *shard, uint16_t instance, struct span name,
                                uint64_t hash, uint32_t id);
+
+struct subtopic *subtopic_by_id(struct shard *shard, uint16_t instance, uint32_t id);
+bool subtopic_id_is_free(struct shard *shard, uint16_t instance, uint32_t id);
+/* Keep the number of a name that another shard has, so that it is not drawn here. */
+struct subtopic *subtopic_reserve(struct shard *shard, uint16_t instance, struct span name,
+                                  uint64_t hash, uint32_t id);
 
 void shard_state_init(struct shard *shard);
 void shard_state_deinit(struct shard *shard);

@@ -1,5 +1,5 @@
 /*
- * core/shard_topics.c — a shard's topics as JSON rows, for whoever asked.
+ * core/shard_topics.c — a shard's topics, or its sub-topics, as JSON rows, for whoever asked.
  *
  * Thread: the shard's. One message of rows for each LIST, which says where to go on: so the asker
  * sets the pace, nothing is remembered here, and a million topics delay nobody. A topic that comes
@@ -22,34 +22,58 @@
 #define ROW_BYTES_MAX (FIXED_BYTES + JSON_BYTES_PER_BYTE * (PATH_BYTES + NAME_BYTES))
 static_assert(ROW_BYTES_MAX < ROWS_BYTES, "a row always fits");
 
-static size_t put_row(const struct shard *shard, struct topic *topic, char *out)
+static size_t put_names(const struct shard *shard, uint16_t instance_index, struct span name,
+                        char *out)
 {
-    const char *path = shard->config->instances[topic->instance_index].path;
+    const char *path = shard->config->instances[instance_index].path;
     size_t used = (size_t)sprintf(out, "{\"instance\":\"");
 
     used += json_put_escaped(out + used, span_of(path, strlen(path)));
     used += (size_t)sprintf(out + used, "\",\"name\":\"");
-    used += json_put_escaped(out + used, topic_name(topic));
+    used += json_put_escaped(out + used, name);
+    return used;
+}
+
+static size_t put_topic(const struct shard *shard, const struct topic *topic, char *out)
+{
+    size_t used = put_names(shard, topic->instance_index, topic_name(topic), out);
+
     used += (size_t)sprintf(out + used, "\",\"tid\":%u,\"subscribers\":%u}", topic->id,
                             topic_subscriber_count(topic));
     must(used < ROW_BYTES_MAX);
     return used;
 }
 
-void shard_list_topics(struct shard *shard, const struct envelope *request)
+static size_t put_subtopic(const struct shard *shard, const struct subtopic *subtopic, char *out)
 {
+    size_t used = put_names(shard, subtopic->instance_index,
+                            span_of(subtopic->name, subtopic->name_bytes_count), out);
+
+    used += (size_t)sprintf(out + used, "\",\"tid\":%u}", subtopic->id);
+    must(used < ROW_BYTES_MAX);
+    return used;
+}
+
+void shard_list(struct shard *shard, const struct envelope *request)
+{
+    bool is_topics = request->id == LIST_TOPICS;
+    const struct pool *pool = is_topics ? &shard->topics : &shard->subtopics;
     struct msg *rows = msg_new(&shard->mem, ROWS_BYTES);
-    uint32_t next = pool_next_used(&shard->topics, request->count);
+    uint32_t next = pool_next_used(pool, request->count);
     struct envelope end = {.kind = ENVELOPE_ROWS_END};
     size_t used = 0;
 
+    must(is_topics || request->id == LIST_SUBTOPICS);
     while (rows && next != UINT32_MAX && end.count < TOPICS_A_TURN &&
            used + 1 + ROW_BYTES_MAX < ROWS_BYTES) {
         if (used > 0)
             rows->bytes[used++] = ',';
-        used += put_row(shard, pool_at(&shard->topics, next), (char *)rows->bytes + used);
+        char *out = (char *)rows->bytes + used;
+
+        used += is_topics ? put_topic(shard, pool_at(pool, next), out)
+                          : put_subtopic(shard, pool_at(pool, next), out);
         end.count++;
-        next = pool_next_used(&shard->topics, next + 1);
+        next = pool_next_used(pool, next + 1);
     }
     if (rows && used > 0) {
         struct msg *exact = msg_resize(&shard->mem, rows, used);

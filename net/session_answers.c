@@ -8,6 +8,7 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "core/shard.h"
 #include "net/door.h"
 #include "net/holds.h"
 #include "net/rights.h"
@@ -337,6 +338,9 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_RECHECK:
         on_recheck(io, envelope);
         break;
+    case ENVELOPE_ELSEWHERE:
+        shard_resend(io->port, envelope); /* for one that has closed, too: the answer goes back */
+        return;
     case ENVELOPE_RELOAD:
         on_reload(io);
         break;
@@ -366,6 +370,8 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_PUBLISH:
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
+    case ENVELOPE_LOOKUP:
+    case ENVELOPE_FOUND:
     case ENVELOPE_HTTP_REQUEST:
     case ENVELOPE_JOINED:
     case ENVELOPE_LEFT:

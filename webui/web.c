@@ -244,6 +244,7 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_DELIVER:
     case ENVELOPE_DIRECT:
     case ENVELOPE_CHANGE:
+    case ENVELOPE_ELSEWHERE:
     case ENVELOPE_JOINED:
     case ENVELOPE_LEFT:
     case ENVELOPE_TAPPED:
@@ -262,6 +263,8 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_PUBLISH:
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
+    case ENVELOPE_LOOKUP:
+    case ENVELOPE_FOUND:
     case ENVELOPE_HTTP_ANSWER:
     case ENVELOPE_END:
     case ENVELOPE_RECHECK:

@@ -66,6 +66,8 @@ static void begin(struct web *web)
     case LIST_PEERS_OF:
         ask_for_names(web, list->names);
         return;
+    case LIST_SUBTOPICS:
+        must_never("the web UI shows no sub-topics");
     case LIST_TOPICS:
         for (uint32_t i = 0; i < mesh->shard_count; i++)
             ask(web, mesh_shard_index(mesh, i), 0);

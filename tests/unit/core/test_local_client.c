@@ -78,12 +78,19 @@ static void on_message(void *context, const struct local_message *message)
          message->subtopic ? ", sub" : "");
 }
 
+static void on_found(void *context, uint32_t id, struct span name, bool is_client)
+{
+    note(context, "found %u %.*s%s\n", id, (int)name.bytes_count, (const char *)name.data,
+         is_client ? "a client" : "");
+}
+
 static const struct local_client_calls calls = {.connected = on_connected,
                                                 .ended = on_ended,
                                                 .named = on_named,
                                                 .observed = on_observed,
                                                 .changed = on_changed,
-                                                .message = on_message};
+                                                .message = on_message,
+                                                .found = on_found};
 
 static void start(uint32_t count)
 {
@@ -520,4 +527,80 @@ Test(local_client, stays_true_whatever_allocation_fails)
         end();
     }
     cr_assert_gt(fail_at, 180);
+}
+
+/* -- numbers of its own choice -- */
+
+static void choose(enum local_ask ask, const char *name, uint32_t id)
+{
+    cr_assert_eq(local_client_choose(&server, ask, text(name), id), STATUS_OK);
+    settle();
+}
+
+Test(local_client, is_denied_a_chosen_number_that_is_not_free)
+{
+    start(3);
+    enter_server();
+    uint32_t drawn = asked(&server, LOCAL_CREATE, "drawn");
+
+    expect("server created drawn\n");
+    choose(LOCAL_CREATE, "other", drawn);
+    expect("server created other denied\n");
+    choose(LOCAL_CREATE, "other", PINNED_TID);
+    expect("server created other denied\n");
+    choose(LOCAL_CREATE, "other", SMQ_ID_SERVER);
+    expect("server created other denied\n");
+    for (uint32_t id = 100; id < 106; id++) { /* in each shard */
+        choose(LOCAL_CREATE, "drawn", id);
+        expect("server created drawn denied\n");
+        cr_assert_eq(local_client_lookup(&server, false, text(""), id), STATUS_OK);
+        settle();
+        cr_assert_neq(strstr(heard_lines, "found"), NULL);
+        cr_assert_eq(strstr(heard_lines, "drawn"), NULL, "the number is free again");
+        heard_lines[0] = '\0';
+    }
+    cr_assert_eq(counted(SHARD_STAT_CHOSEN_TAKEN), 9);
+    end();
+}
+
+Test(local_client, finds_a_chosen_name_wherever_its_number_lies)
+{
+    char name[16], line[64];
+
+    start(3);
+    enter_server();
+    enter(&script, "scr", false);
+    heard_lines[0] = '\0';
+    for (uint32_t id = 100; id < 112; id++) {
+        snprintf(name, sizeof(name), "fixed-%u", id);
+        snprintf(line, sizeof(line), "server created %s\n", name);
+        choose(LOCAL_CREATE, name, id);
+        expect(line);
+        cr_assert_eq(heard.id, id);
+        choose(LOCAL_CREATE, name, id); /* the same again is as good */
+        expect(line);
+        cr_assert_eq(asked(&script, LOCAL_SUBSCRIBE, name), id);
+        heard_lines[0] = '\0';
+        say(&server, id, "hello");
+        expect("script message hello from the server\n");
+    }
+    local_client_close(&server);
+    local_client_close(&script); /* nobody holds them any more: the names keep their numbers */
+    enter_server();
+    for (uint32_t id = 100; id < 112; id++) {
+        snprintf(name, sizeof(name), "fixed-%u", id);
+        cr_assert_eq(asked(&server, LOCAL_CREATE, name), id);
+    }
+    local_client_close(&server);
+    settle();
+    cr_assert_gt(shards[0].forwards.used_count + shards[1].forwards.used_count +
+                     shards[2].forwards.used_count,
+                 0, "some lie elsewhere");
+    cr_assert_eq(counted(SHARD_STAT_TOPICS),
+                 1 + 12 -
+                     (shards[0].forwards.used_count + shards[1].forwards.used_count +
+                      shards[2].forwards.used_count));
+    local_client_deinit(&server);
+    local_client_deinit(&script);
+    finish();
 }
