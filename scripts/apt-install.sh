@@ -11,7 +11,8 @@ packages_of() {
     case $1 in
     build) echo gcc libc6-dev meson ninja-build pkg-config python3 \
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
-        android-libboringssl-dev libjs-dygraphs libseccomp-dev ;;
+        android-libboringssl-dev libjs-dygraphs libseccomp-dev \
+        liblua5.4-dev lua-sql-sqlite3 ;;
     test) echo libcriterion-dev binutils clang lld libclang-rt-dev clang-format clang-tidy python3 python3-websockets openssl gcc-arm-none-eabi \
         libmbedtls-dev nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;

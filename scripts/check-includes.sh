@@ -12,8 +12,9 @@ core:    core/ client/smq_wire.h
 tls:     tls/ core/ client/smq_wire.h
 auth:    auth/ core/
 net:     net/ core/ tls/ auth/ client/smq_wire.h
-server:  server/ webui/ net/ core/ tls/ auth/ client/smq_wire.h
+server:  server/ script/ webui/ net/ core/ tls/ auth/ client/smq_wire.h
 webui:   webui/ core/ auth/ client/smq_wire.h
+script:  script/ core/ client/smq_wire.h
 client:  client/
 cli:     cli/ client/ tls/ core/ auth/
 bench:   bench/ client/ tls/ core/

@@ -14,8 +14,9 @@
 #include "server/harden.h"
 #include "server/web_source.h"
 
-#define THREAD_STACK_BYTES (256u * 1024) /* the deepest path needs about 20 kB */
-#define THREAD_ALONE       UINT32_MAX    /* the only one of its name */
+#define THREAD_STACK_BYTES (256u * 1024)  /* the deepest path needs about 20 kB */
+#define SCRIPT_STACK_BYTES (1024u * 1024) /* 200 levels of Lua's C functions need 600 kB */
+#define THREAD_ALONE       UINT32_MAX     /* the only one of its name */
 
 static int64_t read_clock_ns(void)
 {
@@ -88,6 +89,8 @@ static void lay_out(struct broker *broker)
 
     broker->io_count = (uint32_t)config->io_thread_count;
     broker->host_count = broker->io_count + (config->web.enabled ? 1 : 0);
+    scripts_lay_out(&broker->scripts, config, broker->host_count);
+    broker->host_count += broker->scripts.count;
     broker->inline_shards = config->router_thread_count == 0;
     broker->shard_count =
         broker->inline_shards ? broker->io_count : (uint32_t)config->router_thread_count;
@@ -121,13 +124,16 @@ static enum status lay_out_actors(struct broker *broker)
         broker->mems[i] = &broker->reactors[i].io.mem;
         broker->parkers[i] = &broker->thread_parkers[i];
     }
-    if (broker->host_count > broker->io_count) {
+    if (broker->config->web.enabled) {
         mem_init(&broker->web_mem, &broker->budget);
         broker->mems[broker->io_count] = &broker->web_mem;
         broker->parkers[broker->io_count] = &broker->web_parker;
         if (parker_init(&broker->web_parker) != STATUS_OK)
             return STATUS_SYSTEM;
     }
+    if (scripts_lay_out_actors(&broker->scripts, &broker->budget, broker->mems, broker->parkers) !=
+        STATUS_OK)
+        return STATUS_SYSTEM;
     for (uint32_t i = 0; i < broker->shard_count; i++) {
         uint32_t thread = broker->inline_shards ? i : broker->io_count + i;
 
@@ -161,6 +167,8 @@ static void make_log_lanes(struct broker *broker)
 
         if (is_control)
             snprintf(name, sizeof(name), "control");
+        else if (i >= broker->scripts.first_host && i < broker->host_count)
+            scripts_name(&broker->scripts, i, name, sizeof(name));
         else if (i >= broker->io_count && i < broker->host_count)
             snprintf(name, sizeof(name), "web");
         else
@@ -309,6 +317,7 @@ enum status broker_init(struct broker *broker, const struct config *config,
     mesh_init_sized(&broker->mesh, &size, broker->parkers, broker->mems);
     rights_lay_out(&broker->rights, &broker->mesh);
     enum status status = make_actors(broker, error);
+    scripts_make(&broker->scripts, broker);
     if (status == STATUS_OK)
         status = open_listeners(broker, error);
     if (status == STATUS_OK)
@@ -342,11 +351,12 @@ static enum status start_thread(pthread_t *thread, const char *name, uint32_t in
                                 void *(*run)(void *), void *argument,
                                 char error[BROKER_ERROR_BYTES])
 {
+    size_t stack_bytes = run == script_main ? SCRIPT_STACK_BYTES : THREAD_STACK_BYTES;
     pthread_attr_t attributes;
     char full_name[16];
 
     must(pthread_attr_init(&attributes) == 0);
-    must(pthread_attr_setstacksize(&attributes, THREAD_STACK_BYTES) == 0);
+    must(pthread_attr_setstacksize(&attributes, stack_bytes) == 0);
     int result = pthread_create(thread, &attributes, run, argument);
     pthread_attr_destroy(&attributes);
     if (result != 0) {
@@ -391,6 +401,9 @@ enum status broker_start(struct broker *broker, char error[BROKER_ERROR_BYTES])
     if (broker->web && status == STATUS_OK)
         status =
             start_thread(&broker->web_thread, "web", THREAD_ALONE, web_main, broker->web, error);
+    for (uint32_t i = 0; i < broker->scripts.count && status == STATUS_OK; i++)
+        status = start_thread(&broker->scripts.threads[i], "script", i, script_main,
+                              broker->scripts.actors[i], error);
     sem_destroy(&started);
     return status;
 }
@@ -403,6 +416,8 @@ void broker_join(struct broker *broker)
         must(pthread_join(broker->shard_threads[i], NULL) == 0);
     if (broker->web)
         must(pthread_join(broker->web_thread, NULL) == 0);
+    for (uint32_t i = 0; i < broker->scripts.count; i++)
+        must(pthread_join(broker->scripts.threads[i], NULL) == 0);
 }
 
 void broker_deinit(struct broker *broker)
@@ -411,6 +426,7 @@ void broker_deinit(struct broker *broker)
         secure_deinit(&broker->io_secures[i]);
     if (broker->web)
         web_destroy(broker->web);
+    scripts_destroy(&broker->scripts);
     for (uint32_t i = 0; i < broker->io_count; i++)
         io_auth_deinit(&broker->reactors[i].io);
     rights_stop(&broker->rights);
@@ -428,8 +444,10 @@ void broker_deinit(struct broker *broker)
     quotas_deinit(&broker->quotas);
     for (uint32_t i = 0; i < broker->thread_count; i++)
         parker_deinit(&broker->thread_parkers[i]);
-    if (broker->host_count > broker->io_count)
+    if (broker->config->web.enabled)
         parker_deinit(&broker->web_parker);
+    for (uint32_t i = 0; i < broker->scripts.count; i++)
+        parker_deinit(&broker->scripts.parkers[i]);
     parker_deinit(&broker->control_parker);
     for (uint32_t i = 0; i < broker->log_lane_count; i++)
         free(broker->log_lanes[i]);

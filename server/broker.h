@@ -10,6 +10,7 @@
 #include "core/shard.h"
 #include "net/reactor.h"
 #include "server/rights.h"
+#include "server/scripts.h"
 #include "server/secrets.h"
 #include "webui/web.h"
 
@@ -34,7 +35,7 @@ struct broker {
     struct reactor *reactors;    /* [io_count] */
     struct shard *shards;        /* [shard_count] */
     pthread_t *shard_threads;    /* [shard_count] when not inline */
-    struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, web, shards, control */
+    struct log_lane **log_lanes; /* [log_lane_count]: I/O actors, web, scripts, shards, control */
     uint32_t log_lane_count;
     struct secrets secrets;
     struct io_secure *io_secures; /* [io_count] in use when secrets.set is set */
@@ -45,6 +46,7 @@ struct broker {
     struct mem web_mem;
     struct parker web_parker;
     pthread_t web_thread;
+    struct scripts scripts;
     pthread_t main_thread;       /* who made it, and runs control */
     struct siphash_key name_key; /* of names and UIDs: the same for all actors */
     uint16_t *ports;             /* [listener_count] the real port of each configured listener */

@@ -433,6 +433,20 @@ static bool check_exempt(const struct config *config, const char *origin,
                        origin, (int)min_size(bad_bytes, 80), bad, GUARD_EXEMPT_MAX);
 }
 
+static bool check_scripts(const struct config *config, const char *origin,
+                          struct config_error *error)
+{
+    uint32_t count_max = LIMIT_LOCALS - (config->web.enabled ? 1 : 0);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < config->instance_count; i++)
+        count += config->instances[i].script_path != NULL;
+    if (count > count_max)
+        return config_fail(error, "%s: %u instances have a script; %u is the most", origin, count,
+                           count_max);
+    return true;
+}
+
 static bool check_whole(struct config *config, const char *origin, struct config_error *error)
 {
     uint64_t pinned_count = 0;
@@ -448,8 +462,8 @@ static bool check_whole(struct config *config, const char *origin, struct config
         return config_fail(error, "%s: the instances pin %llu topics, more than limits.topics = %u",
                            origin, (unsigned long long)pinned_count, config->limits.topics_max);
     return check_exempt(config, origin, error) && config_make_policies(config, origin, error) &&
-           check_web(config, origin, error) && config_check_auth(config, origin, error) &&
-           config_check_open(config, origin, error);
+           check_scripts(config, origin, error) && check_web(config, origin, error) &&
+           config_check_auth(config, origin, error) && config_check_open(config, origin, error);
 }
 
 /* -- the whole -- */

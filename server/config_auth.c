@@ -16,7 +16,8 @@ static const char *const auth_words[CONFIG_AUTH_COUNT] = {
     [CONFIG_AUTH_ANONYMOUS] = "anonymous",
 };
 
-const char *const config_instance_texts[CONFIG_INSTANCE_TEXT_COUNT] = {"users", "keys", "acl"};
+const char *const config_instance_texts[CONFIG_INSTANCE_TEXT_COUNT] = {"users", "keys", "acl",
+                                                                       "script"};
 
 const char *config_auth_word(enum config_auth auth)
 {
@@ -29,7 +30,7 @@ const char *config_auth_word(enum config_auth auth)
 char **config_instance_text(struct config_instance *instance, const char *name)
 {
     char **const fields[CONFIG_INSTANCE_TEXT_COUNT] = {&instance->users_path, &instance->keys_path,
-                                                       &instance->acl_path};
+                                                       &instance->acl_path, &instance->script_path};
 
     for (uint32_t i = 0; i < CONFIG_INSTANCE_TEXT_COUNT; i++)
         if (strcmp(name, config_instance_texts[i]) == 0)

@@ -137,6 +137,7 @@ static cfg_t *grammar(void)
         value_named("users"),
         value_named("keys"),
         value_named("acl"),
+        value_named("script"),
         value_named("bind_uid"),
         value_named("origins"),
         end,

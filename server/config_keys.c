@@ -80,6 +80,7 @@ const struct config_section config_sections[] = {
     {"web",
      "Pages over HTTP, on the same addresses: the web UI, pages of your own, and figures for "
      "machines."},
+    {"script", "What the Lua script of an instance may use. Each runs in a thread of its own."},
     {"log", "Lines on stderr, one per event."},
     {"", "The rest."},
 };
@@ -658,6 +659,51 @@ const struct config_key config_keys[] = {
         .choices = switch_words,
         .why = "on: passwords are taken over tcp:// addresses from anywhere, where everybody on "
                "the way can read them. off: only over tls://, and from this machine.",
+    },
+    {
+        "script.heap",
+        KEY_BYTES,
+        "bytes",
+        FIELD(script.memory_bytes_max),
+        RANGE(1 * MIB, 64 * GIB, 64 * MIB),
+        .why = "Memory of a script, and once more of its smq.async worker. What does not fit is an "
+               "error in the script. While a script is loaded again there are two of it.",
+    },
+    {
+        "script.callback_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(script.callback_ms),
+        RANGE(1, 3600000, 1000),
+        .why = "How long one call of a script's function may take; then it ends with an error. "
+               "Meanwhile everybody waits who needs a verdict of this script.",
+    },
+    {
+        "script.async_ms",
+        KEY_TIME,
+        "ms",
+        FIELD(script.async_ms),
+        RANGE(1, DAY_MS, 60000),
+        .why = "The same for a function given to smq.async, for which nobody waits.",
+    },
+    {
+        "script.queue",
+        KEY_COUNT,
+        "messages",
+        FIELD(script.queue_count_max),
+        RANGE(1, 1000000, 1000),
+        .why = "Messages to a script that wait while it waits for an answer itself, and jobs of "
+               "smq.async. More are dropped and counted, or refused with an error.",
+    },
+    {
+        "script.allow_os",
+        KEY_CHOICE,
+        "",
+        FIELD(script.allow_os),
+        .fallback = 0,
+        .choices = switch_words,
+        .why = "on: scripts may use os.execute and io.popen, and open any file and module. off: "
+               "only files of the script's own folder, and the system's Lua modules.",
     },
     {
         "log.level",

@@ -96,7 +96,7 @@ MUST_CHECK bool config_make_policies(struct config *config, const char *origin,
 
 /* -- config_auth.c: who may come in -- */
 
-#define CONFIG_INSTANCE_TEXT_COUNT 3u
+#define CONFIG_INSTANCE_TEXT_COUNT 4u
 extern const char *const config_instance_texts[CONFIG_INSTANCE_TEXT_COUNT]; /* keys with a path */
 /* The field of such a key; NULL in it: not set. */
 char **config_instance_text(struct config_instance *instance, const char *name);

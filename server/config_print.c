@@ -189,6 +189,7 @@ static void print_auth(FILE *out, const struct config_instance *instance)
     print_text(out, "users", instance->users_path);
     print_text(out, "keys", instance->keys_path);
     print_text(out, "acl", instance->acl_path);
+    print_text(out, "script", instance->script_path);
     if (instance->bind_uid)
         fputs("    bind_uid = on\n", out);
 }
@@ -207,6 +208,8 @@ static void print_instances(FILE *out, const struct config *config)
                   "certificate if the client shows one, else anonymous. acl is an access list (smq "
                   "explain). With bind_uid = on a client's UID must be its login's name, or "
                   "begin with that and a colon. These files are read again on SIGHUP. "
+                  "script is a Lua script that runs beside the instance (script/README.md); it is "
+                  "loaded again when it changes, and on SIGHUP. "
                   "origins are those of the web pages whose WebSockets are let in, with blanks "
                   "between them; \"self\" is the host that serves the page. Without them any page "
                   "may connect; devices are not asked:");
@@ -216,6 +219,7 @@ static void print_instances(FILE *out, const struct config *config)
           "#         users = \"data/users\"\n"
           "#         acl = \"data/acl\"\n"
           "#         bind_uid = off\n"
+          "#         script = \"devices.lua\"\n"
           "#         topic \"alarm/fire\" { tid = 42 }\n"
           "#         subtopic \"acknowledge\" { stid = 7 }\n"
           "#         origins = \"self https://pages.example\"\n"

@@ -3,7 +3,7 @@
  *
  * The end has four steps, because each actor may still have something for another:
  *   1  I/O actors: stop accepting, finish what is queued, close; each answers STOPPED
- *   2  local actors (web): no request comes any more; each answers STOPPED
+ *   2  local actors (web, scripts): no request comes any more; each answers STOPPED
  *   3  shards: nobody asks them any more; each answers STOPPED
  *   4  I/O actors: a second STOP lets their threads end
  */
@@ -26,7 +26,7 @@
 #include "server/watch.h"
 #include "server/web_news.h"
 
-#define OWN_FDS       3u         /* beside those of the admin socket */
+#define OWN_FDS       4u         /* beside those of the admin socket */
 #define TICK_MS       1000       /* folded log lines, memory given back */
 #define TRIM_AGAIN_NS 1000000000 /* a bite of work for each arena: not all the time */
 #define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
@@ -38,7 +38,8 @@ struct control {
     struct port *port;
     struct log_writer *log;
     struct admin *admin;
-    struct watch watch; /* the files of TLS */
+    struct watch watch;        /* the files of TLS */
+    struct watch script_watch; /* the scripts */
     struct web_news news;
     int signal_fd;
     enum phase phase;
@@ -121,6 +122,17 @@ static void watch_files(struct control *control)
     watch_set(&control->watch, secrets->files, secrets->file_count, now_ns());
 }
 
+/* Each of the scripts for itself: they run at their own pace. */
+static void reload_scripts(struct control *control)
+{
+    struct scripts *scripts = &control->broker->scripts;
+
+    if (control->phase != PHASE_RUN)
+        return;
+    scripts_reload(scripts, control->port);
+    watch_set(&control->script_watch, scripts->files, scripts->count, now_ns());
+}
+
 /* Everything that was read from files, whole; or nothing of it. */
 static void reload(struct control *control)
 {
@@ -128,7 +140,9 @@ static void reload(struct control *control)
     bool has_tls = broker->secrets.set != NULL;
 
     if (!has_tls && !auth_has_files(broker->config)) {
-        log_event(LOG_LEVEL_INFO, "smqd.hangup", "no TLS and no accounts, so nothing to reload");
+        if (broker->scripts.count == 0)
+            log_event(LOG_LEVEL_INFO, "smqd.hangup",
+                      "no TLS, no accounts and no scripts, so nothing to reload");
         return;
     }
     if (control->phase != PHASE_RUN)
@@ -159,6 +173,7 @@ static void read_signals(struct control *control)
 
     while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
+            reload_scripts(control);
             reload(control);
         } else if (control->phase == PHASE_RUN) {
             begin_drain(control, (int)info.ssi_signo);
@@ -193,6 +208,10 @@ static void mind_secrets(struct control *control)
     if (watch_is_due(&control->watch, now_ns())) {
         log_event(LOG_LEVEL_INFO, "tls.files_changed", "reading the credentials again");
         reload(control);
+    }
+    if (watch_is_due(&control->script_watch, now_ns())) {
+        log_event(LOG_LEVEL_INFO, "script.files_changed", "loading the scripts again");
+        reload_scripts(control);
     }
     secrets_warn(&control->broker->secrets, (int64_t)time(NULL));
 }
@@ -242,6 +261,7 @@ static void wait_and_handle(struct control *control)
     fds[0] = (struct pollfd){.fd = control->signal_fd, .events = POLLIN};
     fds[1] = (struct pollfd){.fd = control->broker->control_parker.wake_fd, .events = POLLIN};
     fds[2] = (struct pollfd){.fd = control->watch.inotify_fd, .events = POLLIN};
+    fds[3] = (struct pollfd){.fd = control->script_watch.inotify_fd, .events = POLLIN};
     uint32_t admin_count = admin_poll_set(control->admin, fds + OWN_FDS);
 
     parker_prepare(&control->broker->control_parker);
@@ -258,6 +278,8 @@ static void wait_and_handle(struct control *control)
         read_signals(control);
     if (fds[2].revents)
         watch_on_events(&control->watch, now_ns());
+    if (fds[3].revents)
+        watch_on_events(&control->script_watch, now_ns());
     admin_handle(control->admin, fds + OWN_FDS, admin_count);
 }
 
@@ -271,6 +293,9 @@ static void begin_watch(struct control *control)
                   "no inotify (%s): certificates are looked at every %d s", strerror(reason),
                   (int)(WATCH_LOOK_NS / 1000000000));
     watch_files(control);
+    watch_open(&control->script_watch, &reason); /* without inotify it looks by itself, too */
+    watch_set(&control->script_watch, control->broker->scripts.files,
+              control->broker->scripts.count, now_ns());
 }
 
 static void report_cut(const struct control *control)
@@ -310,6 +335,7 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
         }
     }
     watch_close(&control.watch);
+    watch_close(&control.script_watch);
     log->also = NULL;
     return !control.give_up;
 }

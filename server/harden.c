@@ -128,6 +128,19 @@ static void allow_tls(struct sandbox *sandbox, const struct config_tls *tls)
     sandbox_allow_folder_of(sandbox, tls->client_crl);
 }
 
+/* A script may read its own folder and the system's Lua modules, which bring libraries along. */
+static void allow_script(struct sandbox *sandbox, const struct config_instance *instance)
+{
+    static const char *const modules[] = {"/usr/share/lua", "/usr/local/share/lua",
+                                          "/usr/local/lib", "/usr/lib", "/lib"};
+
+    if (!instance->script_path)
+        return;
+    sandbox_allow_folder_of(sandbox, instance->script_path);
+    for (uint32_t i = 0; i < COUNT_OF(modules); i++) /* those that are there */
+        (void)!sandbox_allow(sandbox, modules[i], false);
+}
+
 /* Files that are read again when they change, so by the folder. */
 static void allow_configured(struct sandbox *sandbox, const struct config *config)
 {
@@ -137,6 +150,7 @@ static void allow_configured(struct sandbox *sandbox, const struct config *confi
         sandbox_allow_folder_of(sandbox, config->instances[i].users_path);
         sandbox_allow_folder_of(sandbox, config->instances[i].keys_path);
         sandbox_allow_folder_of(sandbox, config->instances[i].acl_path);
+        allow_script(sandbox, &config->instances[i]);
     }
     sandbox_allow_folder_of(sandbox, config->web.token_file);
     sandbox_allow_folder_of(sandbox, config->web.users);

@@ -222,6 +222,41 @@ static json_t *auth(const struct broker *broker)
     return object;
 }
 
+/* Each script: its counters, and how long its functions take. */
+static json_t *scripts(const struct broker *broker)
+{
+    json_t *rows = json_array();
+
+    for (uint32_t i = 0; i < broker->scripts.count; i++) {
+        const struct script *script = broker->scripts.actors[i];
+        const struct script_stats *stats = script_stats(script);
+        json_t *row = counters_of(stats->values, script_stat_descs, SCRIPT_STAT_COUNT);
+        json_t *calls = json_object();
+
+        for (uint32_t call = 0; call < SCRIPT_CALL_COUNT; call++) {
+            const struct script_call_stats *of = &stats->calls[call];
+            json_t *figures = json_object();
+
+            if (counter_read(&of->count) == 0) {
+                json_decref(figures);
+                continue;
+            }
+            put(figures, "calls_total", counter_read(&of->count));
+            put(figures, "errors_total", counter_read(&of->errors_count));
+            put(figures, "time_us_total", counter_read(&of->time_ns) / 1000);
+            put(figures, "slowest_us", counter_read(&of->slowest_ns) / 1000);
+            json_object_set_new(calls, script_call_name((enum script_call)call), figures);
+        }
+        json_object_set_new(row, "instance",
+                            json_string(broker->config->instances[script_instance(script)].path));
+        json_object_set_new(row, "file", json_string(broker->scripts.files[i]));
+        put(row, "cpu_us", thread_cpu_us(broker->scripts.threads[i]));
+        json_object_set_new(row, "functions", calls);
+        json_array_append_new(rows, row);
+    }
+    return rows;
+}
+
 /* What a listener serves, and to whom. */
 static json_t *tls_listener(const struct broker *broker, uint32_t listener_index, int64_t now_s)
 {
@@ -321,6 +356,8 @@ char *stats_json(const struct broker *broker)
     if (broker->web)
         json_object_set_new(root, "web",
                             counters_of(web_stats(broker->web), web_stat_descs, WEB_STAT_COUNT));
+    if (broker->scripts.count > 0)
+        json_object_set_new(root, "scripts", scripts(broker));
     if (broker->secrets.set)
         json_object_set_new(root, "tls", tls(broker));
     if (auth_has_files(broker->config))

@@ -1,0 +1,437 @@
+-- script/hub.lua: the hub object, require"smq.hub" (the interface: script/README.md).
+--
+-- Handlers, options and names are kept here; what needs the broker is in `native` (script/hub.c). The
+-- broker's side calls the functions of hub_entries(), by their names.
+
+local native, json = ...
+
+local SELF <const> = "self"
+local PAYLOAD_BYTES_MAX <const> = 0xFFF0
+
+local hook_options = {
+    "authenticate", "permittop", "permitsubtop", "onconnect", "onclose", "onpublish", "ondrop", "onmsg", "log",
+}
+local number_options = { readtmo = 4000, queuesize = 200, keepidle = 230 }
+
+local hub_methods = {}
+local hub_meta = { __index = hub_methods, __name = "smq.hub" }
+
+-- What belongs to a hub and is nobody's business: by hub, not in it, so that scripts may add fields.
+local insides = setmetatable({}, { __mode = "k" })
+
+local function inside(hub)
+    local it = insides[hub]
+    if not it then error("call it with a colon: hub:method(…)", 3) end
+    return it
+end
+
+-- ---- names and numbers ----
+
+local names = {} -- functions on the insides
+
+function names.create(it, topic)
+    if topic == SELF then return it.core:etid() end
+    if math.type(topic) == "integer" then return topic end
+    if type(topic) ~= "string" then error("a topic is a name or a number, not a " .. type(topic), 3) end
+    local tid = it.tids[topic]
+    if tid then return tid end
+    local why
+    tid, why = it.core:create(topic)
+    if not tid then error(("topic %q: %s"):format(topic, why), 3) end
+    it.tids[topic], it.topics[tid] = tid, topic
+    return tid
+end
+
+function names.create_sub(it, subtopic)
+    if subtopic == nil then return 0 end
+    if math.type(subtopic) == "integer" then return subtopic end
+    if type(subtopic) ~= "string" then error("a sub-topic is a name or a number, not a " .. type(subtopic), 3) end
+    local stid = it.stids[subtopic]
+    if stid then return stid end
+    local why
+    stid, why = it.core:createsub(subtopic)
+    if not stid then error(("sub-topic %q: %s"):format(subtopic, why), 3) end
+    it.stids[subtopic], it.subtopics[stid] = stid, subtopic
+    return stid
+end
+
+-- The number of what is there already, or nil.
+function names.find(it, topic)
+    if topic == SELF then return it.core:etid() end
+    if math.type(topic) == "integer" then return topic end
+    return it.tids[topic] or it.core:lookup(false, topic)
+end
+
+-- ---- messages to the server's own client ----
+
+local function complain(it, text)
+    if it.options.log then it.options.log(nil, text) else native.log("warning", text) end
+end
+
+local function to_catch_all(it, data, ptid, tid, subtid)
+    local onmsg = it.onmsg
+    if onmsg then return onmsg(data, ptid, tid, subtid) end
+    native.log("info", ("a message from %d to %s for which there is no handler: %d bytes"):format(
+        ptid, it.topics[tid] or tid, #data))
+end
+
+local function on_message(it, data, ptid, tid, subtid)
+    local of_topic = it.handlers[tid]
+    local handler = of_topic and (of_topic[subtid] or of_topic.any)
+    if not handler then return to_catch_all(it, data, ptid, tid, subtid) end
+    if handler.json then
+        local value, why = json.decode(data)
+        if value == nil then
+            complain(it, ("bad JSON from %d to %s: %s"):format(ptid, it.topics[tid] or tid, why))
+            return to_catch_all(it, data, ptid, tid, subtid)
+        end
+        data = value
+    end
+    return handler.onmsg(data, ptid, tid, subtid)
+end
+
+local function on_change(it, id, count)
+    local observer = it.observers[id]
+    if not observer then return end
+    if count == 0 and observer.is_client then it.observers[id] = nil end
+    return observer.fn(count, observer.name or id)
+end
+
+-- ---- peers ----
+
+local sock_meta = { __name = "smq.sock" }
+function sock_meta.__tostring(sock) return sock.name end
+
+local function peer_of(it, etid)
+    local peer = it.peers[etid]
+    if not peer and etid == it.core:etid() then peer = it.own_peer end
+    return peer
+end
+
+-- ---- what the broker calls ----
+
+-- Only what the script wants is in the table: the rest stays on the broker's fast way.
+local function hub_entries(it)
+    local options = it.options
+    local entries = {
+        message = function(...) return on_message(it, ...) end,
+        change = function(...) return on_change(it, ...) end,
+        subscriptions = function() return it.subscribed end,
+        observations = function() return it.observers end,
+        joined = function(etid, info, peer)
+            it.peers[etid] = peer
+            if options.onconnect then options.onconnect(etid, info, peer) end
+        end,
+        left = function(etid, reason)
+            local peer = it.peers[etid]
+            if not peer then return end
+            peer.closing = true
+            if options.onclose then options.onclose(etid, peer.sock, peer, reason) end
+            if it.peers[etid] == peer then it.peers[etid] = nil end -- the handler may have waited
+        end,
+    }
+    if options.authenticate then entries.authenticate = options.authenticate end
+    if options.permittop then
+        entries.permittop = function(topic, is_sub, etid)
+            return options.permittop(topic, is_sub, peer_of(it, etid))
+        end
+    end
+    if options.permitsubtop then
+        entries.permitsubtop = function(subtopic, etid) return options.permitsubtop(subtopic, peer_of(it, etid)) end
+    end
+    if options.onpublish then
+        entries.onpublish = function(data, ptid, tid, subtid)
+            return options.onpublish(data, ptid, tid, subtid, peer_of(it, ptid))
+        end
+    end
+    if options.ondrop then
+        entries.ondrop = function(data, ptid, tid, subtid)
+            return options.ondrop(data, ptid, tid, subtid, peer_of(it, ptid))
+        end
+    end
+    return entries
+end
+
+local function bind(it)
+    it.core:bind(hub_entries(it), it.onpublish_tids)
+end
+
+-- ---- publishing ----
+
+local function text_of(data)
+    if type(data) == "table" then data = json.encode(data) end
+    if type(data) == "number" then data = tostring(data) end
+    if type(data) ~= "string" then error("data is a string or a table, not a " .. type(data), 3) end
+    if #data > PAYLOAD_BYTES_MAX then
+        error(("%d bytes are more than a message takes (%d)"):format(#data, PAYLOAD_BYTES_MAX), 3)
+    end
+    return data
+end
+
+function hub_methods.publish(hub, data, topic, subtopic)
+    local it = inside(hub)
+    data = text_of(data)
+    local tid, stid = names.create(it, topic), names.create_sub(it, subtopic)
+    local own = it.core:etid()
+    if it.options.onpublish and (not it.onpublish_tids or it.onpublish_tids[tid])
+        and not it.options.onpublish(data, own, tid, stid, it.own_peer) then
+        return 0
+    end
+    return it.core:send(tid, own, stid, data)
+end
+
+function hub_methods.pubon(hub, data, to_etid, from_etid, subtid)
+    local it = inside(hub)
+    data = text_of(data)
+    if math.type(to_etid) ~= "integer" or math.type(from_etid) ~= "integer" then error("an ETID is a number", 2) end
+    if not it.core:is_client(to_etid) then return false end
+    return it.core:send(to_etid, from_etid, names.create_sub(it, subtid), data) > 0
+end
+
+-- ---- subscribing ----
+
+function hub_methods.subscribe(hub, topic, settings)
+    local it = inside(hub)
+    settings = settings or {}
+    if settings.onmsg ~= nil and type(settings.onmsg) ~= "function" then error("onmsg is not a function", 2) end
+    local stid = settings.subtopic ~= nil and names.create_sub(it, settings.subtopic) or "any"
+    local tid, why
+    if topic == SELF or topic == it.core:etid() then
+        tid = it.core:etid()
+    else
+        local name = topic
+        if math.type(topic) == "integer" then
+            name = it.topics[topic] or it.core:lookup(false, topic)
+            if not name then error(("there is no topic %d"):format(topic), 2) end
+        elseif type(topic) ~= "string" then
+            error("a topic is a name or a number, not a " .. type(topic), 2)
+        end
+        tid, why = it.core:subscribe(name)
+        if not tid then error(("topic %q: %s"):format(name, why), 2) end
+        it.tids[name], it.topics[tid] = tid, name
+        it.subscribed[tid] = true
+    end
+    local of_topic = it.handlers[tid] or {}
+    it.handlers[tid] = of_topic
+    of_topic[stid] = settings.onmsg and { onmsg = settings.onmsg, json = settings.json } or
+        (settings.json and { onmsg = function(...) return to_catch_all(it, ...) end, json = true }) or nil
+    return tid
+end
+
+function hub_methods.unsubscribe(hub, topic)
+    local it = inside(hub)
+    local tid = names.find(it, topic)
+    if not tid then return end
+    it.handlers[tid] = nil
+    if it.subscribed[tid] then
+        it.subscribed[tid] = nil
+        it.core:unsubscribe(tid)
+    end
+end
+
+function hub_methods.observe(hub, topic, fn)
+    local it = inside(hub)
+    if type(fn) ~= "function" then error("observe needs a function", 2) end
+    local id = names.create(it, topic)
+    if id == it.core:etid() then return nil end
+    local is_client = math.type(topic) == "integer" and it.core:is_client(topic)
+    local before = it.observers[id]
+    it.observers[id] = { fn = fn, name = type(topic) == "string" and topic or nil, is_client = is_client }
+    if it.core:observe(id) then return true end
+    it.observers[id] = before
+    return nil
+end
+
+function hub_methods.unobserve(hub, topic)
+    local it = inside(hub)
+    local id = names.find(it, topic)
+    if not id or not it.observers[id] then return end
+    it.observers[id] = nil
+    it.core:unobserve(id)
+end
+
+-- ---- names ----
+
+function hub_methods.create(hub, topic, tid)
+    local it = inside(hub)
+    if tid == nil then return names.create(it, topic) end
+    local id, why = it.core:create(topic, tid)
+    if not id then error(("topic %q with id %s: %s"):format(topic, tid, why), 2) end
+    it.tids[topic], it.topics[id] = id, topic
+    return id
+end
+
+function hub_methods.createsub(hub, subtopic, stid)
+    local it = inside(hub)
+    if stid == nil then return names.create_sub(it, subtopic) end
+    local id, why = it.core:createsub(subtopic, stid)
+    if not id then error(("sub-topic %q with id %s: %s"):format(subtopic, stid, why), 2) end
+    it.stids[subtopic], it.subtopics[id] = id, subtopic
+    return id
+end
+
+function hub_methods.gettid(hub) return inside(hub).core:etid() end
+
+function hub_methods.topic2tid(hub, topic)
+    local it = inside(hub)
+    return it.tids[topic] or it.core:lookup(false, tostring(topic))
+end
+
+function hub_methods.tid2topic(hub, tid)
+    local it = inside(hub)
+    return it.topics[tid] or it.core:lookup(false, math.tointeger(tid) or error("a TID is a number", 2))
+end
+
+function hub_methods.subtopic2tid(hub, subtopic)
+    local it = inside(hub)
+    return it.stids[subtopic] or it.core:lookup(true, tostring(subtopic))
+end
+
+function hub_methods.tid2subtopic(hub, stid)
+    local it = inside(hub)
+    return it.subtopics[stid] or it.core:lookup(true, math.tointeger(stid) or error("a number is needed", 2))
+end
+
+-- All names at this moment, in a table of their own: the script may change them while it walks.
+function hub_methods.topics(hub) return next, inside(hub).core:list(false), nil end
+
+function hub_methods.subtopics(hub) return next, inside(hub).core:list(true), nil end
+
+-- ---- peers ----
+
+function hub_methods.peers(hub)
+    local it = inside(hub)
+    local all = { [it.own_peer.sock] = it.own_peer }
+    for _, peer in pairs(it.peers) do all[peer.sock] = peer end
+    return next, all, nil
+end
+
+function hub_methods.sock2peer(hub, sock)
+    local it = inside(hub)
+    if type(sock) ~= "table" then return nil end
+    local peer = sock.etid and peer_of(it, sock.etid)
+    return peer and peer.sock == sock and peer or nil
+end
+
+function hub_methods.etid2peer(hub, etid) return peer_of(inside(hub), etid) end
+
+function hub_methods.shutdown(hub, msg, etid)
+    local it = inside(hub)
+    if msg ~= nil then msg = tostring(msg) end
+    if etid ~= nil then
+        it.core:disconnect(etid, msg)
+        return
+    end
+    for id in pairs(it.peers) do it.core:disconnect(id, msg) end
+end
+
+-- ---- the rest ----
+
+function hub_methods.onmsg(hub, fn)
+    if type(fn) ~= "function" then error("onmsg needs a function", 2) end
+    inside(hub).onmsg = fn
+end
+
+-- hub:onpublish(fn [, {topics}]): later than create, and for some topics only.
+function hub_methods.onpublish(hub, fn, topics)
+    local it = inside(hub)
+    if fn ~= nil and type(fn) ~= "function" then error("onpublish needs a function", 2) end
+    it.options.onpublish = fn
+    it.onpublish_tids = nil
+    if topics then
+        it.onpublish_tids = {}
+        for _, topic in ipairs(topics) do it.onpublish_tids[names.create(it, topic)] = true end
+    end
+    bind(it)
+end
+
+function hub_methods.queuesize(hub) return inside(hub).core:room() end
+
+function hub_methods.setkeepalive(hub, idle, interval)
+    local it = inside(hub)
+    idle = tonumber(idle) or error("seconds are a number", 2)
+    it.options.keepidle, it.options.keepintv = idle, interval or math.max(3, idle // 10)
+end
+
+function hub_methods.listen(hub, path)
+    local it = inside(hub)
+    it.core:listen(path)
+    bind(it)
+end
+
+-- ---- the module ----
+
+local module = {}
+
+local function check_options(options)
+    local checked = {}
+    for key, value in pairs(options) do checked[key] = value end
+    for _, name in ipairs(hook_options) do
+        if options[name] ~= nil and type(options[name]) ~= "function" then
+            error(("the option %s is a %s, not a function"):format(name, type(options[name])), 3)
+        end
+    end
+    for name, default in pairs(number_options) do
+        local value = options[name]
+        if value ~= nil and (type(value) ~= "number" or value <= 0) then
+            error(("the option %s is not a number above 0"):format(name), 3)
+        end
+        checked[name] = value or default
+    end
+    checked.keepintv = options.keepintv or math.max(3, checked.keepidle // 10)
+    return checked
+end
+
+function module.create(options)
+    if options ~= nil and type(options) ~= "table" then error("the options are a table", 2) end
+    options = check_options(options or {})
+    local hub = setmetatable({}, hub_meta)
+    local it = {
+        core = native.new(options.rndtid and true or false, options.queuesize),
+        options = options,
+        onmsg = options.onmsg,
+        tids = {}, topics = {}, stids = {}, subtopics = {},
+        handlers = {}, subscribed = {}, observers = {}, peers = {},
+    }
+    insides[hub] = it
+    it.own_peer = setmetatable({ uid = "server", info = "server" }, {
+        __index = function(peer, key)
+            if key == "tid" then return it.core:etid() end
+            if key == "topics" then
+                local topics = {}
+                for tid in pairs(it.subscribed) do topics[tid] = tid end
+                return topics
+            end
+        end,
+    })
+    it.own_peer.sock = setmetatable({ name = "server" }, {
+        __index = function(_, key) if key == "etid" then return it.core:etid() end end,
+        __tostring = function(sock) return sock.name end,
+    })
+    if it.core:is_bound() then bind(it) end
+    return hub
+end
+
+-- Does this request (of a page, or a table of headers) want SMQ?
+function module.isSMQ(request)
+    if type(request) ~= "table" and type(request) ~= "userdata" then return false end
+    local headers = request
+    if type(request.header) == "function" then
+        headers = request:header()
+    elseif type(request.header) == "table" then
+        headers = request.header
+    end
+    local found = {}
+    for name, value in pairs(headers) do found[tostring(name):lower()] = tostring(value) end
+    return found.simplemq ~= nil
+        or (found.upgrade or ""):lower() == "websocket" and (found["sec-websocket-protocol"] or ""):find("SimpleMQ", 1, true) ~= nil
+end
+
+-- What script/peers.c makes a peer of.
+function module.new_peer(etid, info, peername)
+    local sock = setmetatable({ etid = etid, name = peername }, sock_meta)
+    info.sock = sock
+    return { uid = info.uid, tid = etid, sock = sock, info = info.info, closing = false, phantom = false }
+end
+
+return module
