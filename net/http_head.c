@@ -52,6 +52,8 @@ enum header {
     HEADER_UPGRADE,
     HEADER_WS_KEY,
     HEADER_WS_VERSION,
+    HEADER_TRANSFER_ENCODING,
+    HEADER_EXPECT,
     HEADER_COUNT
 };
 
@@ -64,6 +66,8 @@ static const char *const header_names[HEADER_COUNT] = {
     [HEADER_UPGRADE] = "Upgrade",
     [HEADER_WS_KEY] = "Sec-WebSocket-Key",
     [HEADER_WS_VERSION] = "Sec-WebSocket-Version",
+    [HEADER_TRANSFER_ENCODING] = "Transfer-Encoding",
+    [HEADER_EXPECT] = "Expect",
 };
 
 /* What the parser's callbacks gather. Text that overflows keeps a length beyond its room. */
@@ -155,6 +159,12 @@ static void finish_header(struct gather *gather)
     case HEADER_WS_VERSION:
         take_value(gather, head->ws_version, sizeof(head->ws_version));
         break;
+    case HEADER_TRANSFER_ENCODING:
+        head->has_coding = true;
+        break;
+    case HEADER_EXPECT:
+        head->expects_100 = value_is(gather, "100-continue");
+        break;
     case HEADER_OTHER:
     case HEADER_COUNT:
         break;
@@ -179,6 +189,8 @@ static int on_field(http_parser *parser, const char *at, size_t length)
 {
     struct gather *gather = parser->data;
 
+    if (memchr(at, ' ', length))
+        return -1; /* RFC 9112 §5.1: others may read "Content-Length :" otherwise */
     if (gather->in_value)
         finish_header(gather);
     gather->in_value = false;
@@ -253,7 +265,7 @@ enum http_head_result http_head_parse(struct span input, size_t seen_bytes, stru
     head->is_1_1 = parser.http_minor >= 1;
     head->keeps_alive = http_should_keep_alive(&parser) != 0;
     head->wants_ws = gather.upgrades_to_ws && parser.flags & F_CONNECTION_UPGRADE;
-    head->is_chunked = parser.flags & F_CHUNKED;
+    head->expects_100 &= head->is_1_1;
     head->body_bytes = parser.content_length == UINT64_MAX ? 0 : parser.content_length;
     head->head_bytes = end;
     return HTTP_HEAD_DONE;

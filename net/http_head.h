@@ -25,7 +25,8 @@ struct http_head {
     bool is_smq;         /* "SimpleMQ" is there */
     bool wants_response; /* "SendSmqHttpResponse: true" */
     bool wants_ws;       /* "Connection: upgrade" and "Upgrade: websocket" */
-    bool is_chunked;     /* a body of unknown length */
+    bool has_coding;     /* "Transfer-Encoding": where the body ends is another question */
+    bool expects_100;    /* its sender waits for "100 Continue" before the body */
     bool has_origin;
     uint64_t body_bytes; /* Content-Length; 0 when there is none */
     size_t head_bytes;   /* blank line included; what follows is a body, frames, or the next one */

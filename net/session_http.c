@@ -24,6 +24,7 @@ static const char bootstrap_accepted[] = "HTTP/1.1 200 OK\r\n"
                                          "SmqBroker: true\r\n"
                                          "Cache-Control: no-store\r\n"
                                          "\r\n";
+static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 void session_refuse_http(struct io *io, struct conn *conn, int code)
 {
@@ -278,14 +279,17 @@ static struct taken on_page(struct io *io, struct conn *conn, const struct http_
 {
     if (!has_web(io))
         return refuse(io, conn, head->is_get ? 404 : 405);
-    if (head->is_chunked)
+    if (head->has_coding)
         return refuse(io, conn, 411);
     if (head->body_bytes > LIMIT_HTTP_BODY_BYTES)
         return refuse(io, conn, 413);
     size_t request_bytes = head->head_bytes + (size_t)head->body_bytes;
 
-    if (whole.bytes_count < request_bytes)
+    if (whole.bytes_count < request_bytes) {
+        if (head->expects_100 && whole.bytes_count == head->head_bytes)
+            conn_send_http(io, conn, span_of(go_on, strlen(go_on)));
         return (struct taken){.keeps = true, .request_bytes = (uint32_t)request_bytes};
+    }
     ask(io, conn, span_of(whole.data, request_bytes), head->keeps_alive ? ENVELOPE_KEEP : 0);
     return (struct taken){.used_bytes = request_bytes};
 }

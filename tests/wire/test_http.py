@@ -535,6 +535,43 @@ class ApiTest(LoginTest):
         mine = [peer for peer in peers if peer["uid"] == device.uid.decode()]
         self.assertEqual([(peer["etid"], peer["info"]) for peer in mine], [(device.etid, 'a "device"')])
 
+    def row_of(self, device, cookie):
+        peers = self.assert_status(200, "/api/peers", cookie).json()["peers"]
+        return next(peer for peer in peers if peer["etid"] == device.etid)
+
+    def test_only_those_that_are_named_are_listed(self):
+        cookie = self.log_in()
+        ids = [self.row_of(self.connect(), cookie)["id"] for _ in range(3)]
+        for wanted in (ids[:1], ids[:2], ids[::-1], [ids[0], ids[0]]):
+            peers = self.assert_status(200, f"/api/peers?ids={','.join(wanted)}", cookie).json()["peers"]
+            self.assertEqual({peer["id"] for peer in peers}, set(wanted))
+        path = f"/api/peers?x=1&ids={ids[0]},0.19999.77,{ids[2]}"  # one has gone meanwhile
+        peers = self.assert_status(200, path, cookie).json()["peers"]
+        self.assertEqual({peer["id"] for peer in peers}, {ids[0], ids[2]})
+
+    def test_ids_are_at_most_200_good_ones(self):
+        cookie = self.log_in()
+        for ids in ("x", "0.1", ",0.1.1", "0.1.1,,0.2.1", "0.1.1;0.2.1", "9.1.1", ",".join(["0.1.1"] * 201)):
+            self.assert_status(400, f"/api/peers?ids={ids}", cookie)
+        self.assert_status(200, "/api/peers?ids=" + ",".join(["0.19999.1"] * 200), cookie)
+
+    def test_a_device_is_disconnected_with_the_reason(self):
+        cookie = self.log_in()
+        device, other = self.connect(), self.connect()
+        row = self.row_of(device, cookie)
+        answer = self.post(f"/api/peers/{row['id']}/disconnect", {"reason": "maintenance"}, cookie)
+        self.assertEqual((answer.status, answer.json()), (200, {}))
+        device.expect_disconnect("maintenance")
+        self.assertEqual(self.assert_status(200, f"/api/peers?ids={row['id']}", cookie).json(), {"peers": []})
+        self.assertRegex(
+            self.server.new_log(),
+            rf"web.action user=admin address=127.0.0.1 action=disconnect target={row['id']} detail=maintenance",
+        )
+        other.tell(other, b"still here")
+        answer = self.post(f"/api/peers/{row['id']}/disconnect", {"reason": "again"}, cookie)
+        self.assertEqual(answer.status, 200)
+        other.tell(other, b"still here")  # its place may be another one's now: the name tells them apart
+
     def test_lists_that_are_asked_for_at_once_are_all_made(self):
         cookie = self.log_in()
         clients = [self.dial() for _ in range(10)]

@@ -209,6 +209,9 @@ Test(http_head, leaves_the_query_out_of_the_path)
 
 Test(http_head, knows_how_long_a_body_is)
 {
+    static const char *const codings[] = {" chunked", " gzip", " chunked, identity", " x", ""};
+    char text[128];
+
     cr_assert_eq(parse("GET /a HTTP/1.1\r\nContent-Length: 5\r\nSimpleMQ: 1\r\n\r\n"),
                  HTTP_HEAD_DONE);
     cr_assert_eq(head.body_bytes, 5);
@@ -216,11 +219,31 @@ Test(http_head, knows_how_long_a_body_is)
                  HTTP_HEAD_BAD);
     cr_assert_eq(parse("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n"),
                  HTTP_HEAD_BAD);
-    cr_assert_eq(parse("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), HTTP_HEAD_DONE);
-    cr_assert(head.is_chunked);
+    for (size_t i = 0; i < COUNT_OF(codings); i++) {
+        snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nTransfer-Encoding:%s\r\n\r\n", codings[i]);
+        cr_assert_eq(parse(text), HTTP_HEAD_DONE, "%s", text);
+        cr_assert(head.has_coding, "%s", text);
+    }
     cr_assert_eq(parse("GET / HTTP/1.1\r\n\r\n"), HTTP_HEAD_DONE);
     cr_assert_eq(head.body_bytes, 0);
-    cr_assert_not(head.is_chunked);
+    cr_assert_not(head.has_coding);
+}
+
+Test(http_head, knows_who_waits_for_100_continue)
+{
+    cr_assert_eq(parse("POST / HTTP/1.1\r\nExpect: 100-Continue\r\n\r\n"), HTTP_HEAD_DONE);
+    cr_assert(head.expects_100);
+    cr_assert_eq(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n"), HTTP_HEAD_DONE);
+    cr_assert_not(head.expects_100);
+    cr_assert_eq(parse("POST / HTTP/1.1\r\nExpect: tea\r\n\r\n"), HTTP_HEAD_DONE);
+    cr_assert_not(head.expects_100);
+}
+
+Test(http_head, refuses_blanks_in_the_name_of_a_header)
+{
+    cr_assert_eq(parse("GET / HTTP/1.1\r\nContent-Length : 5\r\n\r\n"), HTTP_HEAD_BAD);
+    cr_assert_eq(parse("GET / HTTP/1.1\r\nContent Length: 5\r\n\r\n"), HTTP_HEAD_BAD);
+    cr_assert_eq(parse("GET / HTTP/1.1\r\nX: 1\r\nSimpleMQ : 1\r\n\r\n"), HTTP_HEAD_BAD);
 }
 
 Test(http_head, knows_whether_another_request_may_follow)
