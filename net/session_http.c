@@ -162,6 +162,21 @@ static bool change_quota(struct io *io, struct conn *conn, bool to_pages)
     return true;
 }
 
+/* Before a session begins: who read pages on this connection shakes hands from now on. false: there
+ * are too many who do, and it was told. */
+static bool may_shake_hands(struct io *io, struct conn *conn)
+{
+    if (!(conn->flags & CONN_PAGES))
+        return true;
+    if (!change_quota(io, conn, false)) {
+        io_count(io, IO_STAT_REFUSED_HANDSHAKES, 1);
+        session_refuse_http(io, conn, 503);
+        return false;
+    }
+    conn->wait_tick = io->now_tick;
+    return true;
+}
+
 /* @request: head and body, whole. @flags: ENVELOPE_UPGRADE, ENVELOPE_KEEP. */
 static void ask(struct io *io, struct conn *conn, struct span request, uint8_t flags)
 {
@@ -238,6 +253,8 @@ static struct taken on_broker_path(struct io *io, struct conn *conn, const struc
     if (code != 0)
         return refuse(io, conn, code);
     if (!needs_web_login(io, conn, head)) {
+        if (!may_shake_hands(io, conn))
+            return (struct taken){0};
         if (head->wants_ws)
             greet_ws(io, conn, head);
         else
@@ -266,6 +283,8 @@ static struct taken on_echo_path(struct io *io, struct conn *conn, const struct 
 
     if (code != 0)
         return refuse(io, conn, code);
+    if (!may_shake_hands(io, conn))
+        return (struct taken){0};
     become_ws(io, conn, head);
     conn->flags |= CONN_ECHO;
     if (conn->state == CONN_HTTP)
@@ -381,13 +400,8 @@ static void upgrade(struct io *io, struct conn *conn)
     struct span kept = span_of(conn->input->frame.data, conn->input->request_bytes);
 
     must(http_head_parse(kept, 0, &head) == HTTP_HEAD_DONE);
-    if (!change_quota(io, conn, false)) {
-        io_count(io, IO_STAT_REFUSED_HANDSHAKES, 1);
-        session_refuse_http(io, conn, 503);
-        return;
-    }
-    conn->wait_tick = io->now_tick;
-    greet_ws(io, conn, &head);
+    if (may_shake_hands(io, conn))
+        greet_ws(io, conn, &head);
 }
 
 void session_http_answer(struct io *io, const struct envelope *envelope)

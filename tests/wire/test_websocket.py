@@ -250,6 +250,21 @@ class WebSocketTest(WireTest):
         self.assertEqual((opcode, payload), (CLOSE, b"\x03\xe8"))
         client.expect_closed()
 
+    def test_a_connection_that_read_a_page_may_upgrade(self):
+        """Found by a fuzzer: its place was given back twice, and the server ended."""
+        for _ in range(3):
+            client = self.dial()
+            client.send(b"GET /nothing-here HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            status, answer = client.read_http()
+            self.assertEqual(status, 404)
+            client.read_bytes(int(answer["content-length"]))
+            client.send(upgrade_head(PATH, ws_key()), ws_frame(bytes(connect_frame(self.new_uid()))[2:]))
+            self.assertEqual(client.read_http()[0], 101)
+            self.assertEqual(self.read_message(client)[0], wire.SMQ_INIT)
+            self.assertEqual(self.read_message(client)[:2], bytes([wire.SMQ_CONNACK, 0]))
+            client.close()
+        self.assert_alive(self.join())
+
     def test_upgrades_are_counted(self):
         before = self.server.counter("io.websockets_total")
         self.join()

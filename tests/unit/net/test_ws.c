@@ -590,6 +590,30 @@ Test(ws, counts_readers_of_pages_apart)
     stop();
 }
 
+/* As the fuzzer found: a session after a page took the place of another one's handshake. */
+Test(ws, counts_one_who_reads_a_page_and_then_joins_as_any_other)
+{
+    static const char *const beginnings[] = {UPGRADE_HEAD,
+                                             "GET /a HTTP/1.0\r\nSimpleMQ: 1\r\n\r\n"};
+
+    for (uint32_t slot = 0; slot < COUNT_OF(beginnings); slot++) {
+        dial(slot);
+        say_text(slot, "GET /page HTTP/1.1\r\nHost: x\r\n\r\n");
+        little_settle(&broker);
+        answer(HTTP_ANSWER_KEEP, "HTTP/1.1 200 OK\r\n\r\n");
+        cr_assert_eq(quota_used(&broker.quotas.pages), 1);
+        cr_assert_eq(quota_used(&broker.quotas.handshakes), 0);
+        say_text(slot, beginnings[slot]);
+        little_settle(&broker);
+        cr_assert_eq(quota_used(&broker.quotas.pages), 0);
+        cr_assert_eq(quota_used(&broker.quotas.handshakes), 1);
+        little_eof(&broker, 0, slot);
+        little_settle(&broker);
+        cr_assert_eq(quota_used(&broker.quotas.handshakes), 0);
+    }
+    stop();
+}
+
 Test(ws, lets_go_of_those_who_ask_nothing_more)
 {
     dial(0);
