@@ -1,15 +1,18 @@
 /*
  * tests/fuzz/fuzz_session.c — a whole broker without threads, played by a script of bytes.
  *
- * The input says who connects where, what arrives in which pieces, who does not read, which
- * allocation fails, and whose turn it is. Beyond not crashing, and the promises in the code:
- * every peer gets whole frames that a server may send; what one publisher sends to one destination
- * arrives in order; when all have left, nothing is left (little_stop).
+ * The input says who connects where, over WebSocket or not, what arrives in which pieces, what the
+ * web actor answers, who does not read, which allocation fails, and whose turn it is. Beyond not
+ * crashing, and the promises in the code: every peer gets whole frames that a server may send; what
+ * one publisher sends to one destination arrives in order; when all have left, nothing is left
+ * (little_stop).
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/msg.h"
+#include "net/ws_codec.h"
 #include "tests/unit/net/little_broker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -18,6 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 #define FLOWS_MAX    32u
 #define SETTLE_TICKS 64u
 #define MAGIC        0x5eedu
+
+/* A step with this bit is the same of its kind, but of WebSockets and pages. */
+#define STEP_WEB 0x80u
 
 /* What one wire got from one publisher for one destination. */
 struct flow {
@@ -30,8 +36,10 @@ static struct little_broker broker;
 static struct flow flows[LITTLE_IOS_MAX][LITTLE_SLOTS][FLOWS_MAX];
 static const uint8_t *script;
 static const uint8_t *script_end;
-static uint32_t cut_bytes;   /* arriving bytes come in pieces of this size; 0: whole */
-static uint32_t next_number; /* of a message */
+static uint32_t cut_bytes;      /* arriving bytes come in pieces of this size; 0: whole */
+static uint32_t fragment_bytes; /* a WebSocket message comes in fragments of this size; 0: whole */
+static uint32_t next_number;    /* of a message */
+static uint32_t answered_count; /* requests for pages */
 static uint32_t lists_asked;
 
 /* -- the script -- */
@@ -112,6 +120,61 @@ static void feed_text(struct place place, const char *text)
     feed(place, span_of(text, strlen(text)));
 }
 
+/* -- over WebSocket -- */
+
+/* One masked frame. */
+static void feed_ws_frame(struct place place, uint8_t first, struct span payload)
+{
+    static uint8_t frame[SMQ_FRAME_BYTES_MAX + WS_CLIENT_HEADER_BYTES_MAX];
+    const uint8_t mask[4] = {0x37, (uint8_t)next_number, 0, 0xfa};
+    size_t at = 2;
+
+    must(payload.bytes_count <= SMQ_FRAME_BYTES_MAX);
+    frame[0] = first;
+    frame[1] = (uint8_t)(0x80 | min_size(payload.bytes_count, 126));
+    if (payload.bytes_count >= 126) {
+        smq_store_u16(frame + at, (uint16_t)payload.bytes_count);
+        at += 2;
+    }
+    memcpy(frame + at, mask, sizeof(mask));
+    at += sizeof(mask);
+    ws_unmask(frame + at, payload.data, payload.bytes_count, mask); /* and so it masks */
+    feed(place, span_of(frame, at + payload.bytes_count));
+}
+
+static void feed_ws_message(struct place place, struct span message)
+{
+    uint8_t opcode = WS_BINARY;
+
+    while (fragment_bytes > 0 && message.bytes_count > fragment_bytes) {
+        feed_ws_frame(place, opcode, span_of(message.data, fragment_bytes));
+        message = span_skip(message, fragment_bytes);
+        opcode = WS_CONTINUATION;
+    }
+    feed_ws_frame(place, 0x80 | opcode, message);
+}
+
+/* Any frame that is not a message: controls, and what breaks a rule. */
+static void feed_ws_other(struct place place)
+{
+    static const uint8_t firsts[] = {0x88, 0x89, 0x8a, 0x81, 0x80, 0x02, 0x00, 0x09, 0xc2, 0x83};
+    static uint8_t payload[400];
+    uint8_t choice = take();
+    size_t bytes_count = choice & 0x80 ? take_u16() % sizeof(payload) : choice / 16u;
+
+    memset(payload, 'p', sizeof(payload));
+    smq_store_u16(payload, (uint16_t)(choice & 0x40 ? take_u16() : 1000));
+    feed_ws_frame(place, firsts[choice % 16u % COUNT_OF(firsts)], span_of(payload, bytes_count));
+}
+
+static bool is_ws(struct place place)
+{
+    struct conn *conn = little_conn(&broker, place.io, place.slot);
+
+    return conn && conn->flags & CONN_WS;
+}
+
+/* In the form that the connection speaks by now. */
 static void feed_frame(struct place place, uint8_t type, struct span fixed, struct span text)
 {
     static uint8_t frame[SMQ_FRAME_BYTES_MAX];
@@ -124,8 +187,15 @@ static void feed_frame(struct place place, uint8_t type, struct span fixed, stru
         memcpy(frame + SMQ_HEADER_BYTES, fixed.data, fixed.bytes_count);
     if (text.bytes_count > 0)
         memcpy(frame + SMQ_HEADER_BYTES + fixed.bytes_count, text.data, text.bytes_count);
-    feed(place, span_of(frame, bytes_count));
+    if (is_ws(place))
+        feed_ws_message(place, span_skip(span_of(frame, bytes_count), SMQ_LENGTH_BYTES));
+    else
+        feed(place, span_of(frame, bytes_count));
 }
+
+#define UPGRADE                                                                                    \
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"                   \
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 static void feed_head(struct place place)
 {
@@ -134,6 +204,12 @@ static void feed_head(struct place place)
         "GET /a HTTP/1.1\r\nHost: x\r\nSimpleMQ: 1\r\nSendSmqHttpResponse: true\r\n\r\n",
         "GET /b?q=1 HTTP/1.1\nsimplemq:\nX-Long: 0123456789012345678901234567890123456789\n\n",
         "GET /c HTTP/1.0\r\nSimpleMQ: 1\r\n\r\n",
+        "GET /a HTTP/1.1\r\nHost: x\r\n" UPGRADE "\r\n",
+        "GET /b HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n" UPGRADE "\r\n",
+        "GET /page HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /page HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 20\r\n\r\ntwenty bytes of form!",
+        "HEAD /page HTTP/1.0\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n" UPGRADE "\r\n",
     };
 
     feed_text(place, heads[take() % COUNT_OF(heads)]);
@@ -172,8 +248,11 @@ static void feed_message(struct place place, uint8_t type)
         smq_store_u32(fixed + 4, publisher);
         smq_store_u32(fixed + 8, MAGIC);
         smq_store_u32(payload, next_number++);
+        /* Of a message in pieces only the first piece has a number, and has it whole. */
+        bool has_number = type == SMQ_PUBLISH || i == 0;
+
         feed_frame(place, type, span_of(fixed, sizeof(fixed)),
-                   span_of(payload, type == SMQ_PUBLISH ? payload_bytes + 4 : payload_bytes));
+                   span_of(payload, has_number ? payload_bytes + 4 : payload_bytes));
     }
 }
 
@@ -214,10 +293,11 @@ static void accept_at(struct place place)
 }
 
 /* A client that is there: most inputs should get this far. */
-static void enter(struct place place)
+static void enter(struct place place, bool over_ws)
 {
     accept_at(place);
-    feed_text(place, "GET /a HTTP/1.0\r\nSimpleMQ: 1\r\n\r\n");
+    feed_text(place, over_ws ? "GET /a HTTP/1.1\r\nHost: x\r\n" UPGRADE "\r\n"
+                             : "GET /a HTTP/1.0\r\nSimpleMQ: 1\r\n\r\n");
     feed_connect(place);
     little_settle(&broker);
 }
@@ -280,11 +360,75 @@ static void control_says(void)
     }
 }
 
+/* The web actor answers the last request, once, with what that request allows. */
+static void web_answers(void)
+{
+    static const char page[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage";
+    uint8_t choice = take();
+    uint8_t flags = broker.request.flags;
+    struct envelope answer = {.kind = ENVELOPE_HTTP_ANSWER, .conn = broker.request.conn};
+    struct span text = span_of(page, sizeof(page) - 1);
+
+    if (broker.request_count == answered_count)
+        return;
+    answered_count = broker.request_count;
+    answer.status = HTTP_ANSWER_CLOSE;
+    if (choice & 1 && flags & ENVELOPE_UPGRADE) {
+        answer.status = HTTP_ANSWER_UPGRADE;
+        text = span_of("user", choice & 2 ? 4 : 0);
+    } else if (choice & 1 && flags & ENVELOPE_KEEP) {
+        answer.status = HTTP_ANSWER_KEEP;
+    }
+    if (text.bytes_count > 0)
+        answer.msg = msg_copy(&broker.control_mem, text);
+    if (answer.msg || answer.status == HTTP_ANSWER_UPGRADE)
+        little_tell(&broker, answer.conn.host_index, answer);
+}
+
+/* Somebody at the web UI has had enough of a device. */
+static void end(struct place place)
+{
+    struct conn *conn = little_conn(&broker, place.io, place.slot);
+    struct msg *reason = conn ? msg_copy(&broker.control_mem, span_of("enough", 6)) : NULL;
+
+    if (reason)
+        little_tell(&broker, place.io,
+                    (struct envelope){.kind = ENVELOPE_END,
+                                      .conn = conn_handle_of(&broker.ios[place.io], conn),
+                                      .msg = reason});
+}
+
+static void web_step(uint8_t what, struct place place)
+{
+    switch (what) {
+    case 8:
+        feed_ws_other(place);
+        return;
+    case 9:
+        fragment_bytes = take();
+        return;
+    case 13:
+        end(place);
+        return;
+    case 14:
+        web_answers();
+        return;
+    default:
+        enter(place, true);
+        return;
+    }
+}
+
 static void step(void)
 {
-    uint8_t what = take() % 16;
+    uint8_t choice = take();
+    uint8_t what = choice % 16;
     struct place place = take_place();
 
+    if (choice & STEP_WEB) {
+        web_step(what, place);
+        return;
+    }
     switch (what) {
     case 0:
         accept_at(place);
@@ -336,7 +480,7 @@ static void step(void)
             control_says();
         return;
     default:
-        enter(place);
+        enter(place, false);
         return;
     }
 }
@@ -379,6 +523,11 @@ static void configure(void)
     limits->slow_consumer = (enum slow_consumer)(shape / 16u % 3);
     if (shape & 64)
         broker.config.lane_slot_count = 4; /* always full: everything goes through the spill */
+    if (shape & 128) {
+        broker.has_web = true;
+        broker.instances[1].needs_login = true;
+        broker.instances[1].origins = (char *)(uintptr_t) "self";
+    }
     if (sizes & 1)
         limits->queue_bytes_max = 4096;
     if (sizes & 2)
@@ -402,7 +551,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     script = data;
     script_end = data + bytes;
-    cut_bytes = next_number = lists_asked = 0;
+    cut_bytes = fragment_bytes = next_number = lists_asked = answered_count = 0;
     memset(flows, 0, sizeof(flows));
     configure();
     little_start(&broker);

@@ -170,11 +170,11 @@ static void check_memory(struct little_broker *broker)
 
 void little_stop(struct little_broker *broker)
 {
-    msg_unref(&broker->control_mem, broker->request.msg);
-    broker->request.msg = NULL;
     uint32_t actor_count = broker->mesh.actor_count;
 
     everybody_leaves(broker);
+    msg_unref(&broker->control_mem, broker->request.msg);
+    broker->request.msg = NULL;
     check_that_nothing_is_left(broker);
     for (uint32_t i = 0; i < broker->io_count; i++)
         io_deinit(&broker->ios[i]);
@@ -253,8 +253,11 @@ static bool check_ws_frame(struct little_broker *broker, struct little_wire *wir
     must(frame[0] == 0x82 || (frame[0] & 0xf0) == 0x80); /* whole, no extension */
     if (frame[0] == 0x82) {
         must(payload_bytes >= 1);
-        check_frame(broker, frame + header_bytes - SMQ_LENGTH_BYTES,
-                    payload_bytes + SMQ_LENGTH_BYTES);
+        const uint8_t *raw = frame + header_bytes - SMQ_LENGTH_BYTES;
+
+        check_frame(broker, raw, payload_bytes + SMQ_LENGTH_BYTES);
+        if (broker->on_frame)
+            broker->on_frame(wire, raw, payload_bytes + SMQ_LENGTH_BYTES);
     } else {
         must(frame[0] == 0x88 || frame[0] == 0x89 || frame[0] == 0x8a);
     }

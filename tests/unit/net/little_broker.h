@@ -48,7 +48,8 @@ struct little_broker {
     uint32_t shard_count;
     bool inline_shards; /* as many shards as I/O actors, in their turns */
     bool has_web;       /* control plays the web actor too */
-    /* Told of every whole frame that arrived; NULL: nobody. */
+    /* Told of every whole frame that arrived, but not to look at the length bytes of one that came
+     * as a WebSocket message; NULL: nobody. */
     void (*on_frame)(struct little_wire *wire, const uint8_t *frame, uint32_t bytes_count);
 
     struct mem_budget budget;
