@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "core/hooks.h"
 #include "core/identity.h"
 #include "core/msg.h"
 #include "core/shard_names.h"
@@ -533,6 +534,22 @@ static void publish_to_topic(struct shard *shard, const struct topic *topic,
         push_run(shard, (uint32_t)__builtin_ctzll(mask), &deliver);
 }
 
+/* The script wants to see what nobody received. Takes the run, if so. A script that is slow to look
+ * misses some: nobody waits for it. */
+static bool tell_dropped(struct shard *shard, const struct envelope *envelope)
+{
+    const struct hooks *hooks = &shard->hooks[envelope->instance_index];
+    uint32_t host = hooks_host(hooks);
+    struct envelope dropped = *envelope;
+
+    if (host == HOOKS_NO_HOST || !hooks_want(hooks, HOOK_ONDROP) ||
+        port_room(shard->port, host) == 0)
+        return false;
+    dropped.kind = ENVELOPE_DROPPED;
+    port_push(shard->port, host, dropped);
+    return true;
+}
+
 static void on_publish(struct shard *shard, struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
@@ -554,6 +571,8 @@ static void on_publish(struct shard *shard, struct envelope *envelope)
         return;
     }
     count(shard, SHARD_STAT_NO_RECEIVER, envelope->count);
+    if (shard->hooks && tell_dropped(shard, envelope))
+        return;
     msg_unref(&shard->mem, envelope->msg);
 }
 
@@ -643,6 +662,11 @@ static void dispatch(struct shard *shard, struct envelope *envelope)
     case ENVELOPE_WHERE:
     case ENVELOPE_ADDRESS:
     case ENVELOPE_EXPEL:
+    case ENVELOPE_FACTS:
+    case ENVELOPE_PEER_JOINED:
+    case ENVELOPE_PEER_LEFT:
+    case ENVELOPE_ROOM:
+    case ENVELOPE_DROPPED:
     case ENVELOPE_EVENT:
     case ENVELOPE_TLS_FACTS:
     case ENVELOPE_KIND_COUNT:
@@ -720,6 +744,7 @@ enum status shard_init(struct shard *shard, const struct shard_options *options)
     shard->config = options->config;
     shard->quotas = options->quotas;
     shard->judge = options->judge;
+    shard->hooks = options->hooks;
     shard->recheck_instances = 0;
     shard->shard_index = options->shard_index;
     shard->port = &options->mesh->ports[mesh_shard_index(options->mesh, options->shard_index)];

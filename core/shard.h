@@ -97,6 +97,7 @@ struct shard {
     uint32_t shard_index;
     uint16_t last_grant;             /* 1 … MEMBER_GRANT_MAX, and around */
     const struct shard_judge *judge; /* NULL: nothing is forbidden */
+    const struct hooks *hooks;       /* [instance_count]; NULL: no instance has a script */
     uint64_t recheck_instances;      /* bits of those whose topics are being told of new rules */
     uint32_t recheck_cursor;         /* ... from this one on */
     bool stopped;                    /* a STOP has come: nothing more will be asked of us */
@@ -123,6 +124,7 @@ struct shard_options {
     struct siphash_key random_key; /* of this shard alone */
     uint32_t shard_index;
     const struct shard_judge *judge; /* NULL: nothing is forbidden. Borrowed */
+    const struct hooks *hooks; /* [instance_count]; NULL: no instance has a script. Borrowed */
 };
 
 /* @shard->mem must have been set up (it belongs to the mesh too). Thread: main, before the start.

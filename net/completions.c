@@ -224,7 +224,7 @@ static void flush(struct reactor *reactor, struct conn *conn)
 
 static void listen_to(struct reactor *reactor, struct conn *conn)
 {
-    bool waits = conn->flags & (CONN_WAITS | CONN_THROTTLED) && conn->state < CONN_LEAVING;
+    bool waits = conn->flags & (CONN_WAITS | CONN_PAUSED) && conn->state < CONN_LEAVING;
 
     if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF) && !waits)
         arm_recv(reactor, conn);
@@ -260,7 +260,7 @@ static void attend_closing(struct reactor *reactor, struct conn *conn)
         cancel_one(reactor, conn);
 }
 
-/* It has sent too much for now: end its multishot receive. */
+/* It has sent too much for now, or a script must decide first: end its multishot receive. */
 static void stop_reading(struct reactor *reactor, struct conn *conn)
 {
     if (!(conn->ops & OP_BIT(OP_RECV)) || conn->ops & OP_BIT(OP_CANCEL))
@@ -279,7 +279,7 @@ void reactor_attend(struct reactor *reactor, struct conn *conn)
         attend_closing(reactor, conn);
     } else {
         must(conn->state != CONN_FREE);
-        if (conn->flags & CONN_THROTTLED)
+        if (conn->flags & CONN_PAUSED)
             stop_reading(reactor, conn);
         listen_to(reactor, conn);
         flush(reactor, conn);
@@ -410,8 +410,8 @@ static void on_poll(struct reactor *reactor, struct conn *conn)
 {
     if (conn->state == CONN_CLOSING)
         return;
-    if (conn->flags & CONN_THROTTLED && conn->state < CONN_LEAVING)
-        return; /* its instance has sent too much; it reads when that is over */
+    if (conn->flags & CONN_PAUSED && conn->state < CONN_LEAVING)
+        return; /* it reads when that is over */
     if (conn->flags & CONN_TLS && conn->state < CONN_LEAVING &&
         !secure_may_begin(&reactor->io, conn))
         return;

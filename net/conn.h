@@ -110,6 +110,10 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 
 #define CONN_GUARDED   0x10000000u /* counted for its address: guard_leave must follow */
 #define CONN_THROTTLED 0x20000000u /* sent more than it may: nothing is read for a while */
+#define CONN_HELD      0x40000000u /* a script decides about what it sent: the same (net/detour.h) */
+#define CONN_PAUSED    (CONN_THROTTLED | CONN_HELD)
+
+#define CONN_INTRODUCED 0x80000000u /* its instance's script knows it: a PEER_LEFT must follow */
 
 /* Bytes that wait for the rest of a frame, or of a fragmented message. */
 struct input_part {
@@ -125,6 +129,8 @@ struct conn_input {
     struct input_part cipher;   /* the beginning of a TLS record */
     uint32_t request_bytes;     /* of the HTTP request in front of `frame`, body included, when it
                                    is known: more than is there yet, or an upgrade being judged */
+    struct msg *facts;          /* for a script, until the Connect has been passed on: the request
+                                   head; from the Connect on, a FACTS message. Else NULL */
 };
 
 /* One id a connection holds: see net/holds.h. */

@@ -51,7 +51,7 @@ void input_clear(struct io *io, struct conn *conn, struct input_part *part)
 void input_drop_if_empty(struct io *io, struct conn *conn)
 {
     if (!conn->input || conn->input->frame.data || conn->input->fragment.data ||
-        conn->input->cipher.data)
+        conn->input->cipher.data || conn->input->facts)
         return;
     mem_free(&io->mem, MEM_INPUT, conn->input, sizeof(*conn->input));
     conn->input = NULL;

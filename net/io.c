@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "core/msg.h"
+#include "net/detour.h"
 #include "net/holds.h"
 #include "net/session.h"
 #include "net/throttle.h"
@@ -60,6 +61,8 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->auth = NULL;
     io->auth_calls = NULL;
     io->book = NULL;
+    if (detours_init(io, options->hooks) != STATUS_OK)
+        return STATUS_NO_MEMORY;
     io->chunks = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(*io->chunks) * io->chunk_count);
     return io->chunks ? STATUS_OK : STATUS_NO_MEMORY;
 }
@@ -67,6 +70,7 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
 void io_deinit(struct io *io)
 {
     must(io->topics.used_count == 0);
+    detours_deinit(io);
     pool_deinit(&io->topics, &io->mem);
     table_deinit(&io->topic_ids, &io->mem);
     for (uint32_t i = 0; i < io->chunk_count; i++)

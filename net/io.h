@@ -71,6 +71,7 @@
       "Connack 2: too many passwords wait to be checked")                                          \
     X(ACL_DENIED, "refused_denied_total", "requests", "names denied by the access list")           \
     X(DROPPED_DENIED, "dropped_denied_total", "messages", "Publishes denied by the access list")   \
+    X(SCRIPT_WAITING, "script_waiting", "requests", "that wait for room on the lane to a script")  \
     X(PENDING_LIMIT, "refused_pending_limit_total", "requests", "refused: too many unanswered")    \
     X(PINGS, "pings_sent_total", "pings", "Pings sent to silent clients")                          \
     X(NO_BUFFERS, "receive_no_buffers_total", "events", "receives that found no free buffer")      \
@@ -123,6 +124,7 @@ struct io_options {
     uint32_t web_index;      /* mesh index of the web actor; IO_NO_WEB: there is none */
     ws_accept_fn *ws_accept; /* NULL: no WebSockets */
     struct guard *guard;     /* shared by all; NULL: no limits for one address */
+    struct hooks *hooks;     /* [instance_count]; NULL: no instance has a script */
 };
 
 struct io;
@@ -141,6 +143,8 @@ struct io_secure_calls {
 };
 
 struct guard;       /* core/guard.h */
+struct hooks;       /* core/hooks.h */
+struct detour;      /* net/detour.h */
 struct auth_book;   /* auth/book.h */
 struct identity;    /* core/identity.h */
 struct smq_connect; /* net/smq_codec.h */
@@ -209,7 +213,9 @@ struct io {
     const struct io_secure_calls *secure_calls; /* NULL: the same */
     struct io_auth *auth;                       /* NULL: everybody is let in */
     const struct io_auth_calls *auth_calls;     /* NULL: the same */
-    struct auth_book *book;                     /* accounts and rules in force; NULL: none */
+    struct detour *detours;        /* [instance_count]; NULL: no instance has a script */
+    uint32_t detour_waiting_count; /* requests in line, in all of them */
+    struct auth_book *book;        /* accounts and rules in force; NULL: none */
 
     alignas(CACHE_LINE) _Atomic uint64_t stats[IO_STAT_COUNT];
     _Atomic uint64_t closed_counts[CLOSE_REASON_COUNT];

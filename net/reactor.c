@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "net/completions.h"
+#include "net/detour.h"
 #include "net/door.h"
 #include "net/secure.h"
 #include "net/session.h"
@@ -160,7 +161,7 @@ static void drain(struct reactor *reactor)
         i++;
     }
     if (reactor->drain_cursor >= io->slot_count_max && io_is_empty(io) &&
-        reactor->accept_armed_mask == 0)
+        io_detours_are_empty(io) && reactor->accept_armed_mask == 0)
         io->stopped = true;
 }
 
@@ -275,6 +276,7 @@ static void run(struct reactor *reactor)
         else
             reactor_accept(reactor);
         io_list_step(io);
+        io_detour_step(io);
         io_shed_step(io);
         secure_step(io);
         if (io_auth_has_work(io))

@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/detour.h"
 #include "net/door.h"
 #include "net/holds.h"
 #include "net/session_parts.h"
@@ -137,7 +138,7 @@ static bool speaks_frames(const struct conn *conn)
 
 bool session_reads_frames(const struct conn *conn)
 {
-    return speaks_frames(conn) && !(conn->flags & CONN_THROTTLED);
+    return speaks_frames(conn) && !(conn->flags & CONN_PAUSED);
 }
 
 /* Somebody else must answer first: a shard, or the web actor. What comes is kept. */
@@ -281,13 +282,26 @@ void session_resume(struct io *io, struct conn *conn)
     input_drop_if_empty(io, conn);
 }
 
+void session_read_again(struct io *io, struct conn *conn)
+{
+    conn->last_input_tick = io->now_tick; /* the silence was ours */
+    if (conn->input)
+        conn->input->frame.since_tick = conn->input->fragment.since_tick =
+            conn->input->cipher.since_tick = io->now_tick;
+    session_resume(io, conn); /* perhaps it has to wait again at once */
+    if (conn->flags & CONN_EOF && !(conn->flags & CONN_PAUSED))
+        conn_close(io, conn, CLOSE_PEER);
+    session_retime(io, conn);
+    conn_mark(io, conn);
+}
+
 void session_eof(struct io *io, struct conn *conn)
 {
     conn->flags |= CONN_EOF;
     if (conn->state == CONN_LEAVING)
-        conn_mark(io, conn);                  /* our goodbye goes out first */
-    else if (conn->state != CONN_ASKING &&    /* an answer is still wanted */
-             !(conn->flags & CONN_THROTTLED)) /* what it said before is still to be read */
+        conn_mark(io, conn);               /* our goodbye goes out first */
+    else if (conn->state != CONN_ASKING && /* an answer is still wanted */
+             !(conn->flags & CONN_PAUSED)) /* what it said before is still to be read */
         conn_close(io, conn, CLOSE_PEER);
 }
 
@@ -323,6 +337,8 @@ static uint32_t live_deadline(const struct io *io, const struct conn *conn)
 
     if (conn->flags & CONN_THROTTLED)
         return conn_throttle(io, conn)->resume_tick;
+    if (conn->flags & CONN_HELD)
+        return io->now_tick + WHEEL_SLOTS; /* until the script has answered */
     uint32_t tick = conn->flags & CONN_PINGED
                         ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
                         : conn->last_input_tick + ticks_of(config->keepalive_idle_ms);
@@ -370,8 +386,8 @@ void session_retime(struct io *io, struct conn *conn)
     if (conn->state == CONN_HTTP && conn->out.queued_bytes > 0)
         tick = min_u32(tick - io->now_tick, HTTP_IDLE_TICKS) + io->now_tick;
     /* Due now is due next tick: what one deadline began must go out before the next one acts. */
-    if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) &&
-        !(conn->flags & CONN_THROTTLED) && (int32_t)(tick - quiet_tick) > 0)
+    if (conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) && !(conn->flags & CONN_PAUSED) &&
+        (int32_t)(tick - quiet_tick) > 0)
         tick = quiet_tick;
     if ((int32_t)(tick - io->now_tick) <= 0)
         tick = io->now_tick + 1;
@@ -382,7 +398,7 @@ void session_retime(struct io *io, struct conn *conn)
 bool session_is_quiet(const struct io *io, const struct conn *conn)
 {
     return conn->state == CONN_LIVE && conn->ops & OP_BIT(OP_RECV) &&
-           !(conn->flags & CONN_THROTTLED) &&
+           !(conn->flags & CONN_PAUSED) &&
            (int32_t)(io->now_tick - conn->last_input_tick - QUIET_TICKS) >= 0;
 }
 
@@ -391,7 +407,7 @@ void session_shed(struct io *io, struct conn *conn)
     uint32_t held_bytes = 0;
     bool is_old = false;
 
-    if (!conn->input || waits_for_answer(conn) || conn->flags & CONN_THROTTLED)
+    if (!conn->input || waits_for_answer(conn) || conn->flags & CONN_PAUSED)
         return; /* it is we who are late */
     const struct input_part *parts[] = {&conn->input->frame, &conn->input->fragment,
                                         &conn->input->cipher};
@@ -479,6 +495,7 @@ void session_release(struct io *io, struct conn *conn)
         return;
     conn->flags |= CONN_RELEASED;
     throttle_end(io, conn);
+    detour_left(io, conn);
     door_leave(io, conn);
     holds_drop_all(io, conn);
     if (conn->etid != SMQ_ID_NONE)
@@ -501,6 +518,7 @@ void session_release(struct io *io, struct conn *conn)
         mem_free(&io->mem, MEM_INPUT, input->frame.data, input->frame.capacity);
         mem_free(&io->mem, MEM_INPUT, input->fragment.data, input->fragment.capacity);
         mem_free(&io->mem, MEM_INPUT, input->cipher.data, input->cipher.capacity);
+        msg_unref(&io->mem, input->facts);
         mem_free(&io->mem, MEM_INPUT, input, sizeof(*input));
         conn->input = NULL;
     }

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "core/msg.h"
 #include "core/shard.h"
+#include "net/detour.h"
 #include "net/door.h"
 #include "net/holds.h"
 #include "net/rights.h"
@@ -36,6 +37,18 @@ static void take_answer(struct conn *conn)
     conn->pending_count--;
 }
 
+static void refuse_by_script(struct io *io, struct conn *conn, const struct envelope *envelope)
+{
+    struct identity identity = identity_read(msg_span(conn->identity));
+    size_t bytes_count = min_size(envelope->msg->bytes_count, LIMIT_REASON_BYTES);
+    char reason[LIMIT_REASON_BYTES + 1];
+
+    must(envelope->status != SMQ_CONNACK_ACCEPTED);
+    memcpy(reason, envelope->msg->bytes, bytes_count);
+    reason[bytes_count] = '\0';
+    session_refuse_login(io, conn, &identity, (enum smq_connack)envelope->status, reason);
+}
+
 static void on_connected(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
@@ -46,6 +59,10 @@ static void on_connected(struct io *io, const struct envelope *envelope)
         return;
     }
     must(conn->state == CONN_JOINING);
+    if (envelope->msg) { /* the script's word, with its reason */
+        refuse_by_script(io, conn, envelope);
+        return;
+    }
     if (envelope->status == SMQ_CONNACK_ACCESS_DENIED) {
         struct identity identity = identity_read(msg_span(conn->identity));
 
@@ -62,6 +79,7 @@ static void on_connected(struct io *io, const struct envelope *envelope)
     conn->etid = envelope->id;
     conn_set_state(conn, CONN_LIVE);
     report_joined(io, conn);
+    detour_joined(io, conn);
     smq_store_u32(fixed + 1, conn->etid);
     session_send(io, conn, SMQ_CONNACK, span_of(fixed, sizeof(fixed)), span_of(NULL, 0));
     log_event(LOG_LEVEL_DEBUG, "conn.live", "uid=%.*s etid=%u", conn->identity->bytes[0],
@@ -144,6 +162,7 @@ static void on_hold(struct io *io, const struct envelope *envelope)
         session_send_ack(io, conn, ack, SMQ_ACK_OK, envelope->id, name);
     else
         session_send_ack(io, conn, ack, SMQ_ACK_DENIED, 0, name);
+    detour_answered(io, conn);
 }
 
 static void on_subcreated(struct io *io, const struct envelope *envelope)
@@ -155,6 +174,7 @@ static void on_subcreated(struct io *io, const struct envelope *envelope)
     take_answer(conn);
     session_send_ack(io, conn, SMQ_CREATESUBACK, (enum smq_ack_status)envelope->status,
                      envelope->id, msg_span(envelope->msg));
+    detour_answered(io, conn);
 }
 
 static void on_unsubscribed(struct io *io, const struct envelope *envelope)
@@ -353,6 +373,8 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_TAP:
         io_tap(io, envelope);
         break;
+    case ENVELOPE_ROOM:
+        break; /* io_detour_step sees it by itself, in this turn */
     case ENVELOPE_WHERE:
         door_tell_address(io, envelope);
         break;
@@ -377,6 +399,10 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_LEFT:
     case ENVELOPE_TAPPED:
     case ENVELOPE_ADDRESS:
+    case ENVELOPE_FACTS:
+    case ENVELOPE_PEER_JOINED:
+    case ENVELOPE_PEER_LEFT:
+    case ENVELOPE_DROPPED:
     case ENVELOPE_EVENT:
     case ENVELOPE_TLS_FACTS:
     case ENVELOPE_STOPPED:

@@ -12,6 +12,7 @@
 #include "auth/book.h"
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/detour.h"
 #include "net/door.h"
 #include "net/session_parts.h"
 
@@ -45,12 +46,12 @@ static void join(struct io *io, struct conn *conn)
         return;
     uint64_t hash = siphash(&io->name_key, identity.uid);
 
-    port_push(io->port, mesh_shard_index(mesh, mesh_shard_of_hash(mesh, hash)),
-              (struct envelope){.kind = ENVELOPE_CONNECT,
-                                .instance_index = conn->instance_index,
-                                .conn = conn_handle_of(io, conn),
-                                .hash = hash,
-                                .msg = msg_ref(conn->identity)});
+    detour_connect(io, conn, mesh_shard_of_hash(mesh, hash),
+                   (struct envelope){.kind = ENVELOPE_CONNECT,
+                                     .instance_index = conn->instance_index,
+                                     .conn = conn_handle_of(io, conn),
+                                     .hash = hash,
+                                     .msg = msg_ref(conn->identity)});
 }
 
 /* The web login that the upgrade was allowed for, if there was one; its name is borrowed. */
@@ -135,7 +136,8 @@ void session_connect(struct io *io, struct conn *conn, const struct smq_frame *f
         session_refuse_login(io, conn, &identity, code, error);
         return;
     }
-    if (!set_identity(io, conn, &identity)) {
+    if (!set_identity(io, conn, &identity) ||
+        !detour_keep_facts(io, conn, connect.credentials, conn->seed)) {
         session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is out of memory");
         return;
     }

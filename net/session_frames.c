@@ -8,6 +8,7 @@
 #include "core/identity.h"
 #include "core/msg.h"
 #include "core/shard.h"
+#include "net/detour.h"
 #include "net/holds.h"
 #include "net/rights.h"
 #include "net/session_parts.h"
@@ -93,7 +94,7 @@ static void on_name(struct io *io, struct conn *conn, const struct smq_frame *fr
                                .msg = copy};
 
     conn->pending_count++;
-    port_push(io->port, mesh_shard_index(mesh, shard), request);
+    detour_name(io, conn, shard, request);
 }
 
 /* -- numbers: Unsubscribe, Observe (12, 13), Unobserve (14) -- */
@@ -103,7 +104,11 @@ static void on_unsubscribe(struct io *io, struct conn *conn, const struct smq_fr
     uint32_t id = smq_load_u32(frame->body.data);
 
     if (holds_maybe(conn, id)) /* else it holds nothing there: ignored */
-        push_to_owner(io, conn, (struct envelope){.kind = ENVELOPE_UNSUBSCRIBE, .id = id});
+        detour_unsubscribe(io, conn, mesh_shard_of_id(io->port->mesh, id),
+                           (struct envelope){.kind = ENVELOPE_UNSUBSCRIBE,
+                                             .instance_index = conn->instance_index,
+                                             .conn = conn_handle_of(io, conn),
+                                             .id = id});
 }
 
 static void on_observe(struct io *io, struct conn *conn, const struct smq_frame *frame)
@@ -151,15 +156,17 @@ static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t
     conn->received_count += frame_count;
     if (conn->flags & CONN_TAPPED)
         tap_run(io, conn, /* is_out */ false, run, frame_count);
-    push_to_owner(io, conn,
-                  (struct envelope){.kind = ENVELOPE_PUBLISH,
-                                    .flags = judge_bytes > 0 ? ENVELOPE_JUDGE : 0,
-                                    .id = destination,
-                                    .etid = conn->etid,
-                                    .count = frame_count,
-                                    .hash = judge_bytes,
-                                    .msg = run,
-                                    .received_ns = io->stamp_ns});
+    detour_publish(io, conn, mesh_shard_of_id(io->port->mesh, destination),
+                   (struct envelope){.kind = ENVELOPE_PUBLISH,
+                                     .flags = judge_bytes > 0 ? ENVELOPE_JUDGE : 0,
+                                     .instance_index = conn->instance_index,
+                                     .conn = conn_handle_of(io, conn),
+                                     .id = destination,
+                                     .etid = conn->etid,
+                                     .count = frame_count,
+                                     .hash = judge_bytes,
+                                     .msg = run,
+                                     .received_ns = io->stamp_ns});
     io->stamp_ns = 0;
 }
 

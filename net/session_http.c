@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/detour.h"
 #include "net/http_head.h"
 #include "net/session_parts.h"
 
@@ -259,6 +260,7 @@ static struct taken on_broker_path(struct io *io, struct conn *conn, const struc
             greet_ws(io, conn, head);
         else
             greet_raw(io, conn, head);
+        detour_keep_head(io, conn, span_of(whole.data, head->head_bytes));
         return (struct taken){.used_bytes = head->head_bytes};
     }
     if (!head->wants_ws || !has_web(io)) /* devices have no login */
@@ -400,8 +402,10 @@ static void upgrade(struct io *io, struct conn *conn)
     struct span kept = span_of(conn->input->frame.data, conn->input->request_bytes);
 
     must(http_head_parse(kept, 0, &head) == HTTP_HEAD_DONE);
-    if (may_shake_hands(io, conn))
-        greet_ws(io, conn, &head);
+    if (!may_shake_hands(io, conn))
+        return;
+    greet_ws(io, conn, &head);
+    detour_keep_head(io, conn, kept);
 }
 
 void session_http_answer(struct io *io, const struct envelope *envelope)

@@ -64,6 +64,10 @@ void input_drop_if_empty(struct io *io, struct conn *conn);
 /* The Connack has been sent, or an HTTP answer: read what came before it. */
 void session_resume(struct io *io, struct conn *conn);
 
+/* The connection is not CONN_PAUSED any more, or less than before: handle what was kept, and go on
+ * reading. Afterwards it may be leaving or closing. */
+void session_read_again(struct io *io, struct conn *conn);
+
 /* -- requests (net/session_http.c) -- */
 
 /* Feed a request; returns what comes after it (bytes may already be frames). */

@@ -89,12 +89,5 @@ void throttle_end(struct io *io, struct conn *conn)
 void throttle_lift(struct io *io, struct conn *conn)
 {
     throttle_end(io, conn);
-    conn->last_input_tick = io->now_tick; /* the silence was ours */
-    if (conn->input)
-        conn->input->frame.since_tick = conn->input->fragment.since_tick =
-            conn->input->cipher.since_tick = io->now_tick;
-    session_resume(io, conn); /* perhaps it has to wait again at once */
-    if (conn->flags & CONN_EOF && !(conn->flags & CONN_THROTTLED))
-        conn_close(io, conn, CLOSE_PEER);
-    conn_mark(io, conn);
+    session_read_again(io, conn);
 }

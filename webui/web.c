@@ -272,6 +272,11 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_REPORT:
     case ENVELOPE_TAP:
     case ENVELOPE_SIGNED:
+    case ENVELOPE_FACTS:
+    case ENVELOPE_PEER_JOINED:
+    case ENVELOPE_PEER_LEFT:
+    case ENVELOPE_ROOM:
+    case ENVELOPE_DROPPED:
     case ENVELOPE_STOPPED:
     case ENVELOPE_RELOAD:
     case ENVELOPE_WHERE:

@@ -1,6 +1,7 @@
 /* tests/sim/turn.c — see tests/sim/turn.h. Thread: one. */
 #include "tests/sim/turn.h"
 
+#include "net/detour.h"
 #include "net/session.h"
 #include "tests/sim/journal.h"
 #include "tests/sim/kernel.h"
@@ -140,7 +141,7 @@ static void drain(struct sim *sim, uint32_t io_index)
     for (uint32_t slot = 0; slot < sim->scenario.slot_count_max; slot++)
         if (sim->links_by_slot[io_index][slot])
             session_drain(io, conn_at(io, slot));
-    if (io_is_empty(io))
+    if (io_is_empty(io) && io_detours_are_empty(io))
         io->stopped = true;
 }
 
@@ -174,6 +175,7 @@ static uint32_t io_slice(struct sim *sim, uint32_t io_index, uint32_t percent)
         expire_timers(sim, io_index);
         drain(sim, io_index);
         io_list_step(io);
+        io_detour_step(io);
         io_shed_step(io);
         turn->slice = SLICE_ATTEND;
         break;

@@ -7,6 +7,7 @@
 
 #include "core/log.h"
 #include "core/msg.h"
+#include "net/detour.h"
 #include "net/smq_codec.h"
 
 #define ROUNDS_MAX 10000u /* a settling that takes longer never ends */
@@ -97,13 +98,16 @@ void little_start(struct little_broker *broker)
     quotas_init(&broker->quotas, &broker->config);
     mesh_init(&broker->mesh, broker->io_count, broker->shard_count, broker->config.lane_slot_count,
               broker->parker_of, broker->mem_of);
+    if (broker->has_script)
+        hooks_begin(&broker->hooks[0], mesh_control_index(&broker->mesh), HOOKS_REFUSING);
     for (uint32_t i = 0; i < broker->shard_count; i++) {
         struct shard_options options = {.config = &broker->config,
                                         .mesh = &broker->mesh,
                                         .quotas = &broker->quotas,
                                         .name_key = name_key,
                                         .random_key = {3, i},
-                                        .shard_index = i};
+                                        .shard_index = i,
+                                        .hooks = broker->has_script ? broker->hooks : NULL};
         must(shard_init(&broker->shards[i], &options) == STATUS_OK);
     }
     for (uint32_t i = 0; i < broker->io_count; i++) {
@@ -118,6 +122,8 @@ void little_start(struct little_broker *broker)
 
         if (broker->has_web)
             options.web_index = mesh_control_index(&broker->mesh);
+        if (broker->has_script)
+            options.hooks = broker->hooks;
         must(io_init(&broker->ios[i], &options, 1000) == STATUS_OK);
     }
 }
@@ -505,6 +511,7 @@ bool little_io_turn(struct little_broker *broker, uint32_t io_index)
         drain(broker, io_index);
     any |= io->is_listing;
     io_list_step(io);
+    io_detour_step(io);
     any |= attend_to_marked(broker, io_index);
     io_report_step(io);
     return !port_flush(io->port) || any;
@@ -540,6 +547,50 @@ static void take_request(struct little_broker *broker, const struct envelope *en
     broker->request_count++;
 }
 
+void little_pass_on(struct little_broker *broker, const struct envelope *envelope)
+{
+    struct mesh *mesh = &broker->mesh;
+    bool by_number = envelope->kind == ENVELOPE_PUBLISH || envelope->kind == ENVELOPE_UNSUBSCRIBE;
+    bool by_topic = envelope->kind == ENVELOPE_SUBSCRIBE || envelope->kind == ENVELOPE_CREATE;
+    uint32_t shard = by_number ? mesh_shard_of_id(mesh, envelope->id)
+                     : by_topic
+                         ? shard_of_topic_name(&broker->config, mesh, envelope->instance_index,
+                                               msg_span(envelope->msg), envelope->hash)
+                         : mesh_shard_of_hash(mesh, envelope->hash);
+
+    little_tell(broker, mesh_shard_index(mesh, shard), *envelope);
+}
+
+/* As the script host would. Returns: has it taken the message? */
+static bool take_script_mail(struct little_broker *broker, struct envelope *envelope)
+{
+    if (broker->on_script && broker->on_script(broker, envelope))
+        return true;
+    switch ((int)envelope->kind) {
+    case ENVELOPE_FACTS:
+    case ENVELOPE_PEER_JOINED:
+    case ENVELOPE_PEER_LEFT:
+    case ENVELOPE_DROPPED:
+        return false;
+    default:
+        little_pass_on(broker, envelope);
+        return true;
+    }
+}
+
+static bool is_script_mail(const struct little_broker *broker, const struct envelope *envelope)
+{
+    return broker->has_script && envelope->kind != ENVELOPE_STOPPED &&
+           envelope->kind != ENVELOPE_ROWS && envelope->kind != ENVELOPE_ROWS_END &&
+           envelope->kind != ENVELOPE_HTTP_REQUEST;
+}
+
+static void give_room(struct little_broker *broker, uint32_t from)
+{
+    if (broker->has_script && from < broker->io_count && hooks_take_wish(&broker->hooks[0], from))
+        little_tell(broker, from, (struct envelope){.kind = ENVELOPE_ROOM});
+}
+
 static bool control_turn(struct little_broker *broker)
 {
     struct port *port = &broker->mesh.ports[mesh_control_index(&broker->mesh)];
@@ -547,9 +598,14 @@ static bool control_turn(struct little_broker *broker)
     bool any = false;
 
     for (uint32_t from = 0; from < broker->mesh.actor_count; from++) {
+        if (broker->script_sleeps && from < broker->io_count)
+            continue;
         while (port_pop(port, from, &envelope)) {
             any = true;
-            if (envelope.kind == ENVELOPE_STOPPED) {
+            if (is_script_mail(broker, &envelope)) {
+                if (take_script_mail(broker, &envelope))
+                    continue;
+            } else if (envelope.kind == ENVELOPE_STOPPED) {
                 broker->stopped_count++;
             } else if (envelope.kind == ENVELOPE_ROWS) {
                 take_row(broker, &envelope);
@@ -563,6 +619,7 @@ static bool control_turn(struct little_broker *broker)
             }
             msg_unref(&broker->control_mem, envelope.msg);
         }
+        give_room(broker, from);
     }
     return !port_flush(port) || any;
 }

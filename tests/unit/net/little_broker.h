@@ -14,6 +14,7 @@
 
 #include <sys/uio.h>
 
+#include "core/hooks.h"
 #include "core/shard.h"
 #include "net/io.h"
 #include "net/session.h"
@@ -48,6 +49,9 @@ struct little_broker {
     uint32_t shard_count;
     bool inline_shards; /* as many shards as I/O actors, in their turns */
     bool has_web;       /* control plays the web actor too */
+    bool has_script; /* control plays the script host of "/a"; it passes everything on, but for: */
+    /* Shown what comes to the script. true: it is dealt with, and its message is the function's. */
+    bool (*on_script)(struct little_broker *broker, struct envelope *envelope);
     /* Told of every whole frame that arrived, but not to look at the length bytes of one that came
      * as a WebSocket message; NULL: nobody. */
     void (*on_frame)(struct little_wire *wire, const uint8_t *frame, uint32_t bytes_count);
@@ -62,6 +66,8 @@ struct little_broker {
     struct io *ios;
     struct shard *shards;
     struct little_wire wires[LITTLE_IOS_MAX][LITTLE_SLOTS];
+    struct hooks hooks[2];
+    bool script_sleeps;           /* what comes to it stays in its lanes */
     uint32_t stopped_count;       /* STOPPED, as control got them */
     uint32_t request_count;       /* HTTP_REQUEST, as control got them */
     struct envelope request;      /* the last one; owns its message */
@@ -108,6 +114,9 @@ void little_settle(struct little_broker *broker);
 
 /* @ticks pass, one by one, with a settling after each. */
 void little_pass(struct little_broker *broker, uint32_t ticks);
+
+/* A request goes on to the shard that it would have gone to. */
+void little_pass_on(struct little_broker *broker, const struct envelope *envelope);
 
 /* Control says something to an actor (mesh index). */
 void little_tell(struct little_broker *broker, uint32_t actor, struct envelope envelope);
