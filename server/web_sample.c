@@ -184,6 +184,46 @@ static void sample_actors(const struct broker *broker, struct stats_sample *samp
     actor->envelopes = counter_read(&web[WEB_STAT_ENVELOPES]);
 }
 
+static void sample_script(const struct broker *broker, uint32_t i, struct stats_sample *sample)
+{
+    const struct script *script = broker->scripts.actors[i];
+    const struct script_stats *stats = script_stats(script);
+    const _Atomic uint64_t *values = stats->values;
+    struct stats_actor *actor = add_actor(broker, sample, "script", broker->scripts.first_host + i);
+    struct stats_script *row = &sample->scripts[sample->script_count++];
+
+    actor->cpu_ns = thread_cpu_ns(broker->scripts.threads[i]);
+    actor->turns = counter_read(&values[SCRIPT_STAT_TURNS]);
+    actor->sleeps = counter_read(&values[SCRIPT_STAT_SLEEPS]);
+    actor->envelopes = counter_read(&values[SCRIPT_STAT_ENVELOPES]);
+    *row = (struct stats_script){
+        .instance = broker->config->instances[script_instance(script)].path,
+        .is_loaded = counter_read(&values[SCRIPT_STAT_LOADED]) != 0,
+        .memory_bytes = counter_read(&values[SCRIPT_STAT_MEMORY]),
+        .queue = counter_read(&values[SCRIPT_STAT_QUEUE]),
+        .timers = counter_read(&values[SCRIPT_STAT_TIMERS]),
+        .async_waiting = counter_read(&values[SCRIPT_STAT_ASYNC_WAITING]),
+        .loads = counter_read(&values[SCRIPT_STAT_LOADS]),
+        .load_failures = counter_read(&values[SCRIPT_STAT_LOAD_FAILURES]),
+        .errors = counter_read(&values[SCRIPT_STAT_ERRORS]),
+        .timeouts = counter_read(&values[SCRIPT_STAT_TIMEOUTS]),
+        .published = counter_read(&values[SCRIPT_STAT_PUBLISHED]),
+        .dropped = counter_read(&values[SCRIPT_STAT_QUEUE_DROPPED]) +
+                   counter_read(&values[SCRIPT_STAT_PUBLISH_DROPPED]),
+        .call_count = SCRIPT_CALL_COUNT,
+    };
+    for (uint32_t call = 0; call < SCRIPT_CALL_COUNT; call++) {
+        const struct script_call_stats *of = &stats->calls[call];
+
+        row->calls[call] = (struct stats_call){.name = script_call_name((enum script_call)call),
+                                               .count = counter_read(&of->count),
+                                               .errors = counter_read(&of->errors_count),
+                                               .time_ns = counter_read(&of->time_ns),
+                                               .slowest_ns = counter_read(&of->slowest_ns)};
+    }
+}
+static_assert((unsigned)SCRIPT_CALL_COUNT <= STATS_CALLS_MAX, "each function has its row");
+
 void web_sample(const struct broker *broker, struct stats_sample *sample)
 {
     sample->clock_ns = read_ns(CLOCK_MONOTONIC);
@@ -193,4 +233,6 @@ void web_sample(const struct broker *broker, struct stats_sample *sample)
     sample_reasons(broker, sample);
     sample_memory(broker, sample);
     sample_actors(broker, sample);
+    for (uint32_t i = 0; i < broker->scripts.count; i++)
+        sample_script(broker, i, sample);
 }

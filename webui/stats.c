@@ -235,6 +235,58 @@ static void put_actors(const struct stats *stats, struct body *out)
     body_put_text(out, "]");
 }
 
+static void put_calls(const struct stats *stats, const struct stats_script *script,
+                      const struct stats_script *before, struct body *out)
+{
+    for (uint32_t i = 0; i < script->call_count; i++) {
+        const struct stats_call *call = &script->calls[i];
+        uint64_t count = call->count - before->calls[i].count;
+        uint64_t time_ns = call->time_ns - before->calls[i].time_ns;
+
+        body_printf(out, "%s{\"name\":\"%s\",\"total\":%llu,\"rate\":%.1f,\"errors\":%llu,",
+                    i > 0 ? "," : "", call->name, (unsigned long long)call->count,
+                    rate_of(stats, call->count, before->calls[i].count),
+                    (unsigned long long)call->errors);
+        if (count == 0 || !stats->is_running)
+            body_put_text(out, "\"mean_us\":null,");
+        else
+            body_printf(out, "\"mean_us\":%.1f,", (double)time_ns / 1000 / (double)count);
+        body_printf(out, "\"slowest_us\":%.1f}", (double)call->slowest_ns / 1000);
+    }
+}
+
+/* Only where there are scripts. */
+static void put_scripts(const struct stats *stats, struct body *out)
+{
+    const struct stats_sample *now = newer(stats);
+
+    if (now->script_count == 0)
+        return;
+    body_put_text(out, ",\"scripts\":[");
+    for (uint32_t i = 0; i < now->script_count; i++) {
+        const struct stats_script *script = &now->scripts[i];
+        const struct stats_script *before = &older(stats)->scripts[i];
+
+        body_put_text(out, i > 0 ? ",{\"instance\":" : "{\"instance\":");
+        body_put_json_text(out, script->instance);
+        body_printf(out,
+                    ",\"loaded\":%s,\"loads\":%llu,\"load_failures\":%llu,\"errors\":%llu,"
+                    "\"timeouts\":%llu,"
+                    "\"memory_bytes\":%llu,\"queue\":%llu,\"timers\":%llu,\"async_waiting\":%llu,"
+                    "\"published\":%.1f,\"dropped\":%llu,\"calls\":[",
+                    script->is_loaded ? "true" : "false", (unsigned long long)script->loads,
+                    (unsigned long long)script->load_failures, (unsigned long long)script->errors,
+                    (unsigned long long)script->timeouts, (unsigned long long)script->memory_bytes,
+                    (unsigned long long)script->queue, (unsigned long long)script->timers,
+                    (unsigned long long)script->async_waiting,
+                    rate_of(stats, script->published, before->published),
+                    (unsigned long long)script->dropped);
+        put_calls(stats, script, before, out);
+        body_put_text(out, "]}");
+    }
+    body_put_text(out, "]");
+}
+
 void stats_put(const struct stats *stats, struct span tls, struct body *out)
 {
     const struct stats_sample *now = newer(stats);
@@ -249,6 +301,7 @@ void stats_put(const struct stats *stats, struct span tls, struct body *out)
     put_list(stats, "tls_failed", &now->tls_failed, &before->tls_failed, out);
     put_memory(stats, out);
     put_actors(stats, out);
+    put_scripts(stats, out);
     body_put(out, tls);
     body_put_text(out, "}\n");
 }

@@ -66,7 +66,7 @@ struct stats_list {
 /* A thread; an inline shard counts in its I/O thread. */
 struct stats_actor {
     char name[LOG_ACTOR_BYTES];
-    const char *kind; /* "io", "router", "control", "web" */
+    const char *kind; /* "io", "router", "control", "web", "script" */
     uint64_t cpu_ns;  /* these five since the start */
     uint64_t turns;
     uint64_t sleeps;
@@ -75,6 +75,35 @@ struct stats_actor {
     uint64_t lane_depth; /* these three of the moment; the lanes into it */
     uint64_t lane_room;
     uint64_t connections;
+};
+
+#define STATS_CALLS_MAX 16u
+
+/* One of a script's functions that are called. */
+struct stats_call {
+    const char *name; /* a literal */
+    uint64_t count;   /* these three since the start */
+    uint64_t errors;
+    uint64_t time_ns;
+    uint64_t slowest_ns; /* since the script was loaded */
+};
+
+/* The script of an instance. */
+struct stats_script {
+    const char *instance; /* its path; the configuration's */
+    bool is_loaded;
+    uint64_t memory_bytes; /* these four of the moment */
+    uint64_t queue;
+    uint64_t timers;
+    uint64_t async_waiting;
+    uint64_t loads; /* and these since the start */
+    uint64_t load_failures;
+    uint64_t errors;
+    uint64_t timeouts;
+    uint64_t published;
+    uint64_t dropped;
+    uint32_t call_count;
+    struct stats_call calls[STATS_CALLS_MAX];
 };
 
 struct stats_sample {
@@ -93,6 +122,8 @@ struct stats_sample {
     int64_t memory_bytes[MEM_KIND_COUNT];
     uint32_t actor_count;
     struct stats_actor actors[LIMIT_ACTORS];
+    uint32_t script_count;
+    struct stats_script scripts[LIMIT_LOCALS];
 };
 
 /* For who fills a sample: add a reason; when it is there already (another actor's), add to it. */

@@ -95,6 +95,17 @@ describe('the web UI', {skip, ...HANG}, () => {
             mock.world.leave(row.id);
         });
 
+        it('shows what the scripts do, and leads to their errors', async () => {
+            const card = page.locator('section[aria-label=Scripts] .info-card');
+
+            assert.match(await card.innerText(), /^\/smq\.lsp\s+in force\s+3 errors, 1 out of time/);
+            assert.match(await card.locator('table').innerText(), /onpublish\s[\s\S]*µs/);
+            assert.equal(await card.locator('text=onunload').count(), 0); /* never called */
+            await card.locator('text=See events').click();
+            assert.equal(await page.inputValue('[data-search]'), 'script.');
+            await open('overview');
+        });
+
         it('draws the hour the server has kept', async () => {
             await choose('1 hour');
             await untilText(page, '.chart .legend-value', /\d/);

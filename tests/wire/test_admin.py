@@ -8,7 +8,10 @@ without a server (tests/unit/webui/test_publisher.c).
 
 import base64
 import json
+import pathlib
+import shutil
 import struct
+import tempfile
 
 from smqwire import HANG_S, connect_frame, http_head, plain_only, publish, raw_only, subscribe, wire
 from smqws import BINARY, split_server_frame, upgrade_head, ws_frame, ws_key
@@ -75,8 +78,9 @@ class Page:
                 return value
 
 
-@raw_only("its pages speak WebSocket by themselves")
-class AdminTest(LoginTest):
+class PageTest(LoginTest):
+    """Words for pages of somebody who has logged in."""
+
     def open_page(self, *topics):
         client = self.dial(label="page")
         headers = [self.log_in(), f"Origin: {SCHEME}://localhost"]
@@ -98,6 +102,9 @@ class AdminTest(LoginTest):
         super().setUp()
         self.cookie = self.log_in()
 
+
+@raw_only("its pages speak WebSocket by themselves")
+class AdminTest(PageTest):
     # -- who gets there --
 
     def test_devices_are_refused(self):
@@ -264,6 +271,65 @@ class AdminTest(LoginTest):
         ):
             answer = self.post(f"/api/peers/{path}/tap", body, self.cookie)
             self.assertEqual(answer.status, status, path)
+
+
+@raw_only("its pages speak WebSocket by themselves")
+class ScriptsTest(PageTest):
+    """What the pages say of an instance's script."""
+
+    SCRIPT = """
+        local smq = require"smq.hub"
+        local hub = smq.create()
+        hub:subscribe("work", { onmsg = function(data, from) hub:publish("done", from) end })
+        hub:subscribe("fault", { onmsg = function(data, from)
+            hub:publish("as far as here", from)
+            error("it went wrong")
+        end })
+    """
+
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="smqadmin-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        (folder / "devices.lua").write_text(cls.SCRIPT)
+        cls.config = f'instance "/smq.lsp" {{ script = "{folder}/devices.lua" }}\n'
+        super().setUpClass()
+
+    def ask_script(self, device, topic):
+        device.publish(device.create(topic))
+        return device.expect_type(wire.SMQ_PUBLISH)
+
+    def test_its_functions_are_counted_and_timed(self):
+        page = self.open_page("stats")
+        device = self.connect()
+        for _ in range(3):
+            self.ask_script(device, "work")
+
+        def row(stats):
+            return stats["scripts"][0]
+
+        def onmsg(stats):
+            return next(call for call in row(stats)["calls"] if call["name"] == "onmsg")
+
+        stats = page.hear("stats", lambda stats: onmsg(stats)["total"] >= 3)
+        self.assertEqual((row(stats)["instance"], row(stats)["loaded"]), ("/smq.lsp", True))
+        self.assertGreater(row(stats)["memory_bytes"], 0)
+        self.assertGreater(onmsg(stats)["slowest_us"], 0)
+        self.assertIn("script-0", [actor["name"] for actor in stats["actors"]])
+
+    def test_its_errors_are_counted_and_told(self):
+        page = self.open_page("stats", "events")
+        device = self.connect()
+
+        event = page.hear_of(
+            lambda: self.ask_script(device, "fault"),
+            "events",
+            lambda event: event["name"] == "script.error",
+        )
+        self.assertEqual(event["level"], "error")
+        self.assertIn("it went wrong", event["text"])
+        stats = page.hear("stats", lambda stats: stats["scripts"][0]["errors"] > 0)
+        self.assertGreater(sum(call["errors"] for call in stats["scripts"][0]["calls"]), 0)
 
 
 @plain_only("the same over TLS")

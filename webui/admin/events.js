@@ -77,7 +77,13 @@ export function eventsPage(root, {eventLog}) {
         draw();
     }
 
+    function look(text) {
+        words = text.toLowerCase().split(/\s+/).filter(Boolean);
+        rebuild();
+    }
+
     const bans = bansCard();
+    const search = searchBox('Search events', look);
     const unwatch = eventLog.watch((event) => {
         waiting.push(event);
         if (waiting.length > KEPT_MAX)
@@ -90,10 +96,7 @@ export function eventsPage(root, {eventLog}) {
     root.append(
         h('div', {class: 'page-head'}, h('div', {}, h('h1', {}, 'Events'), summary), pauseButton),
         h('div', {class: 'tools'},
-            searchBox('Search events', (text) => {
-                words = text.toLowerCase().split(/\s+/).filter(Boolean);
-                rebuild();
-            }),
+            search,
             segmented('Levels', LEVELS, level, (value) => {
                 level = value;
                 rebuild();
@@ -101,6 +104,13 @@ export function eventsPage(root, {eventLog}) {
         bans.element, empty, list);
     rebuild();
     return {
+        /** What to look for, when another page's link says so. */
+        show(text) {
+            if (text) {
+                search.querySelector('input').value = text;
+                look(text);
+            }
+        },
         leave() {
             unwatch();
             bans.leave();

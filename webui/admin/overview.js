@@ -6,6 +6,7 @@ import * as format from './format.js';
 import {ActorHistory, History, HOUR_MS, sum} from './history.js';
 import {connectionsCard, handshakesCard, memoryCard, certificatesCard, reasonsCard}
     from './overview_cards.js';
+import {scriptsSection} from './overview_scripts.js';
 import {ThreadsSection} from './overview_threads.js';
 
 const SPANS = [[String(HOUR_MS / 12), '5 min'], [String(HOUR_MS / 4), '15 min'],
@@ -90,8 +91,9 @@ export function overviewPage(root, {broker}) {
     const parts = [tiles(), connectionsCard(), handshakesCard(), memoryCard(), reasonsCard(
         'Messages not delivered', 'drops', 'Every message has reached its receivers.'),
     reasonsCard('Connections that ended', 'closed', 'None has ended since the start.'),
-    certificatesCard()];
+    certificatesCard(), scriptsSection()];
     const [tilesPart, ...cards] = parts;
+    const scripts = cards.pop();
 
     let hasHistory = false;
 
@@ -128,6 +130,7 @@ export function overviewPage(root, {broker}) {
         h('section', {class: 'charts', 'aria-label': 'Charts'},
             ...charts.map(({chart}) => chart.element)),
         threads.element,
+        scripts.element,
         h('section', {class: 'cards', 'aria-label': 'Figures in detail'},
             ...cards.map((card) => card.element)),
         configSection());

@@ -102,6 +102,35 @@ Test(stats, divide_by_the_time_that_has_passed)
     cr_assert_eq(stats.history.step_count, 1);
 }
 
+Test(stats, say_of_a_scripts_functions_how_long_they_took_in_this_second)
+{
+    for (uint64_t second = 1; second <= 2; second++) {
+        struct stats_sample *next = sample((double)second, 0);
+
+        next->script_count = 1;
+        next->scripts[0] = (struct stats_script){
+            .instance = "/smq.lsp",
+            .is_loaded = true,
+            .loads = 2,
+            .errors = 3,
+            .memory_bytes = 4096,
+            .published = 10 * second,
+            .call_count = 1,
+            .calls[0] = {.name = "onmsg",
+                         .count = 100 * second,
+                         .errors = 1,
+                         .time_ns = 400000 * second,
+                         .slowest_ns = 50000},
+        };
+        stats_taken(&stats);
+    }
+    expect(
+        ",\"scripts\":[{\"instance\":\"/smq.lsp\",\"loaded\":true,\"loads\":2,\"load_failures\":0,"
+        "\"errors\":3,\"timeouts\":0,\"memory_bytes\":4096,");
+    expect("\"published\":10.0,\"dropped\":0,\"calls\":[{\"name\":\"onmsg\",\"total\":200,"
+           "\"rate\":100.0,\"errors\":1,\"mean_us\":4.0,\"slowest_us\":50.0}]}]");
+}
+
 Test(stats, measure_the_latency_of_this_second_alone)
 {
     (void)sample(1, 100);

@@ -183,6 +183,7 @@ export class World {
             tls_failed: this.reasons(TLS_FAILED, 2),
             memory: {limit_bytes: 64 << 20, used_bytes: used, rss_bytes: used + (3 << 20), kinds},
             actors: this.actors(),
+            scripts: [this.script()],
             certificates: [
                 {kind: 'ecc', subject: 'broker.example', days_left: 812},
                 {kind: 'rsa', subject: 'broker.example', days_left: 21},
@@ -197,6 +198,19 @@ export class World {
         return {messages_in: this.wave(n * 2.1), messages_out: this.wave(n * 6.4),
             bytes_in: this.wave(n * 180), bytes_out: this.wave(n * 610),
             accepted: this.wave(2), handshakes: this.wave(1.4), resumed: this.wave(0.8)};
+    }
+
+    script() {
+        const call = (name, rate, mean, slowest, errors = 0) => ({name,
+            total: Math.round((this.seconds + 100) * rate), rate: this.wave(rate), errors,
+            mean_us: rate > 0 ? this.wave(mean) : null, slowest_us: slowest});
+
+        return {instance: '/smq.lsp', loaded: true, loads: 2, load_failures: 0, errors: 3,
+            timeouts: 1, memory_bytes: Math.round(this.wave(412000)), queue: 0, timers: 2,
+            async_waiting: 1, published: this.wave(4), dropped: 0,
+            calls: [call('load', 0.1, 900, 2100), call('authenticate', 2, 14, 240),
+                call('onpublish', this.rows.size * 2, 3.2, 910, 2), call('timer', 1, 22, 180, 1),
+                call('onunload', 0, 0, 0)]};
     }
 
     actors() {
