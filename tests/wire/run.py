@@ -212,7 +212,7 @@ def make_credentials(folder):
 
 
 # They speak HTTP or TLS by themselves, not SMQ.
-NOT_OVER_WS = {"test_http", "test_tls", "test_tls_policy"}
+NOT_OVER_WS = {"test_http", "test_http_enemies", "test_tls", "test_tls_policy"}
 
 
 def variants(arguments, credentials):
