@@ -52,6 +52,20 @@ void mem_init(struct mem *mem, struct mem_budget *budget)
     mem->budget = budget;
 }
 
+void mem_deinit(struct mem *mem, struct mem *heir)
+{
+    int64_t unsettled = mem->unsettled_bytes;
+
+    /* The kinds move over whole; of their sum only what the budget does not know yet. */
+    for (int kind = 0; kind < MEM_KIND_COUNT; kind++) {
+        int64_t bytes = atomic_load_explicit(&mem->kind_bytes[kind], memory_order_relaxed);
+
+        unsettled -= bytes;
+        mem_count(heir, (enum mem_kind)kind, bytes);
+    }
+    heir->unsettled_bytes += unsettled;
+}
+
 static int64_t budget_used(const struct mem_budget *budget)
 {
     return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);

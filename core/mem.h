@@ -63,6 +63,9 @@ struct mem {
 void mem_budget_init(struct mem_budget *budget, uint64_t limit_bytes);
 void mem_init(struct mem *mem, struct mem_budget *budget);
 
+/* An account that ends before its budget: what it still counts goes to @heir, the caller's. */
+void mem_deinit(struct mem *mem, struct mem *heir);
+
 /**
  * Allocate @bytes, uninitialised.
  *

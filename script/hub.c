@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/msg.h"
+#include "script/async.h"
 #include "script/parts.h"
 
 #define CORE_TYPE "smq.hub.core"
@@ -435,7 +436,10 @@ void hub_open_library(lua_State *L)
                                     {"room", core_room},
                                     {"etid", core_etid},
                                     {NULL, NULL}};
-    static const luaL_Reg native[] = {{"new", native_new}, {"log", native_log}, {NULL, NULL}};
+    static const luaL_Reg native[] = {{"new", native_new},
+                                      {"log", native_log},
+                                      {"async", async_start},
+                                      {NULL, NULL}};
 
     luaL_newmetatable(L, CORE_TYPE);
     luaL_newlib(L, core);

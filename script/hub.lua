@@ -434,4 +434,7 @@ function module.new_peer(etid, info, peername)
     return { uid = info.uid, tid = etid, sock = sock, info = info.info, closing = false, phantom = false }
 end
 
+-- smq.async(fn, callback): fn runs in a state of its own, callback(what it returned) here.
+module.async = native.async
+
 return module

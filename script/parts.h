@@ -77,6 +77,7 @@ struct state {
     lua_State *L;
     struct hub hubs[SCRIPT_HUBS_MAX];
     uint32_t hub_count;
+    struct async *async;  /* NULL until the first job */
     struct timer *timers; /* those that are set */
     uint32_t timer_count;
     uint32_t shown[SCRIPT_FOLD_COUNT]; /* hashes of errors */
@@ -111,7 +112,7 @@ struct script {
     struct state *state;   /* in force, or NULL */
     struct state *loading; /* built and run at this moment, or NULL */
     struct link links[SCRIPT_LINKS_MAX];
-    struct async *async; /* NULL until the first job */
+    struct async *leaving; /* workers of scripts that have been replaced */
 
     /* The bite of a list that is waited for. */
     struct msg *list_rows;

@@ -13,6 +13,7 @@
 
 #include "core/limits.h"
 #include "core/msg.h"
+#include "script/async.h"
 #include "script/parts.h"
 
 const struct stat_desc script_stat_descs[SCRIPT_STAT_COUNT] = {
@@ -76,6 +77,7 @@ static void load(struct script *script)
     struct state *state = state_open(script, error);
 
     script->wants_reload = false;
+    async_reap(script, /* wait */ false);
     if (!state) {
         script_count(script, SCRIPT_STAT_LOAD_FAILURES, 1);
         log_event(LOG_LEVEL_ERROR, "script.not_loaded", "instance=%s %s: %s",
@@ -227,6 +229,7 @@ static void stop(struct script *script)
     script->state = NULL;
     if (left)
         state_close(left);
+    async_reap(script, /* wait */ true);
     counter_set(&script->stats.values[SCRIPT_STAT_LOADED], 0);
 }
 
@@ -244,8 +247,10 @@ uint32_t script_turn(struct script *script, int64_t now_ms)
         stop(script);
     else if (script->wants_reload)
         load(script);
-    if (script->state)
+    if (script->state) {
         timers_run(script->state);
+        handled_count += async_finish(script->state);
+    }
     (void)port_flush(script->port);
     return handled_count;
 }
@@ -287,7 +292,9 @@ static void park(struct script *script)
     uint64_t unused;
 
     parker_prepare(parker);
-    if (script->is_waiting ? has_shard_mail(script) : port_has_mail(script->port)) {
+    if (script->is_waiting
+            ? has_shard_mail(script)
+            : port_has_mail(script->port) || (script->state && async_is_ready(script->state))) {
         parker_cancel(parker);
         return;
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "script/async.h"
 #include "script/embedded.h"
 #include "script/json.h"
 #include "script/parts.h"
@@ -298,6 +299,7 @@ void state_close(struct state *state)
     for (uint32_t i = 0; i < state->hub_count; i++)
         hub_deinit(&state->hubs[i]);
     timers_clear(state);
+    async_leave(state);
     if (state->L)
         lua_close(state->L);
     must(state->bounds.used_bytes == 0);
