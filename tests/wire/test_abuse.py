@@ -376,13 +376,15 @@ class RateTest(AbuseTest):
     without knowing how fast anything is: a limit only makes it slower."""
 
     def send_to_itself(self, client, count, payload=b""):
-        """@count messages, which come back; returns the seconds that took."""
+        """Twice @count messages, which come back; returns the seconds that took. Twice, for what a
+        WebSocket brings in one receive is read at once, and only the next one waits for it."""
         tid = client.subscribe(self.topic(str(id(client))))
         begin = time.monotonic()
-        for i in range(count):
-            client.send(publish(tid, client.etid, b"%d " % i + payload))
-        for i in range(count):
-            client.expect(publish(tid, client.etid, b"%d " % i + payload))
+        for _ in range(2):
+            for i in range(count):
+                client.send(publish(tid, client.etid, b"%d " % i + payload))
+            for i in range(count):
+                client.expect(publish(tid, client.etid, b"%d " % i + payload))
         return time.monotonic() - begin
 
 
@@ -391,7 +393,7 @@ class MessagesPerClientTest(RateTest):
 
     def test_messages_beyond_the_rate_are_late_and_none_is_lost(self):
         client, since = self.connect(), self.server.counter("io.throttled_client_total")
-        self.assertGreater(self.send_to_itself(client, 500), 1, "500 at 200 a second, and 200 at once")
+        self.assertGreater(self.send_to_itself(client, 450), 1, "900 at 200 a second, and 200 at once")
         self.assertGreater(self.server.counter("io.throttled_client_total"), since)
         self.assertRegex(
             self.server.new_log(), rf"WARNING conn.throttled uid={client.uid.decode()} .*per_client"
@@ -434,7 +436,7 @@ class BytesPerClientTest(RateTest):
 
     def test_bytes_beyond_the_rate_are_late_and_none_is_lost(self):
         client, since = self.connect(), self.server.counter("io.throttled_client_total")
-        self.assertGreater(self.send_to_itself(client, 60, bytes(4096)), 1, "240 kB at 64 a second")
+        self.assertGreater(self.send_to_itself(client, 60, bytes(4096)), 1, "480 kB at 64 a second")
         self.assertGreater(self.server.counter("io.throttled_client_total"), since)
 
 
