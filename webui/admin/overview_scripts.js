@@ -21,10 +21,10 @@ const FACTS = [
 /* Heading, hint, and the cell's text. */
 const COLUMNS = [
     ['Calls', 'Since the start', (call) => format.short(call.total)],
+    ['Errors', 'Since the start', (call) => format.short(call.errors)],
     ['Now', 'Calls each second', (call) => `${format.short(call.rate)}/s`],
     ['Mean', 'Of the last second', (call) => format.micros(call.mean_us)],
     ['Slowest', 'Since the script was loaded', (call) => format.micros(call.slowest_us)],
-    ['Errors', 'Since the start', (call) => format.short(call.errors)],
 ];
 
 class ScriptCard {
@@ -42,9 +42,10 @@ class ScriptCard {
         this.element = h('section', {class: 'card info-card'},
             h('div', {class: 'spread'}, h('h3', {class: 'wraps'}, instance), this.badge),
             this.problems,
-            h('dl', {class: 'facts spread-facts'}, ...FACTS.flatMap(([name, hint], i) =>
-                [h('dt', {title: hint}, name), this.values[i]])),
-            this.quiet, this.table);
+            h('div', {class: 'script'},
+                h('dl', {class: 'facts spread-facts'}, ...FACTS.flatMap(([name, hint], i) =>
+                    [h('dt', {title: hint}, name), this.values[i]])),
+                this.quiet, this.table));
     }
 
     update(script) {
@@ -86,7 +87,7 @@ class ScriptCard {
 
 export function scriptsSection() {
     const cards = new Map();
-    const room = h('div', {class: 'cards'});
+    const room = h('div', {class: 'script-cards'});
     const element = h('section', {hidden: true, 'aria-label': 'Scripts'},
         h('div', {class: 'section-head'}, h('h2', {}, 'Scripts'),
             h('p', {class: 'muted small'}, 'Set with ', h('code', {}, 'script'),
