@@ -243,7 +243,8 @@ static void attend_leaving(struct reactor *reactor, struct conn *conn)
     if (conn->state == CONN_CLOSING || conn->out.queued_bytes > 0 ||
         conn_wire_queue(conn)->queued_bytes > 0)
         return; /* its completion marks it again */
-    bool nothing_to_wait_for = conn->flags & CONN_EOF || conn->close_reason == CLOSE_DISCONNECT;
+    bool nothing_to_wait_for =
+        conn->flags & (CONN_EOF | CONN_CURT) || conn->close_reason == CLOSE_DISCONNECT;
 
     if (nothing_to_wait_for)
         conn_close(io, conn, (enum close_reason)conn->close_reason);
@@ -550,6 +551,11 @@ static void conn_completion(struct reactor *reactor, struct conn *conn, enum con
     }
     if (conn->state == CONN_CLOSING)
         conn_mark(&reactor->io, conn);
+}
+
+bool completion_is_accept(const struct io_uring_cqe *cqe)
+{
+    return cqe->user_data >> 56 == OP_ACCEPT;
 }
 
 void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe)

@@ -10,6 +10,9 @@
 /* Handle one completion. */
 void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe);
 
+/* Is it a new connection? */
+bool completion_is_accept(const struct io_uring_cqe *cqe);
+
 /* The end of the turn looks at a marked connection: flush, arm, half-close, close. */
 void reactor_attend(struct reactor *reactor, struct conn *conn);
 

@@ -103,6 +103,7 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_CHECKING    0x100000u  /* JOINING: a worker checks its password */
 #define CONN_RULED       0x200000u  /* its instance has an access list */
 #define CONN_TAPPED      0x400000u  /* its runs are told to the web actor (net/tap.c) */
+#define CONN_CURT        0x800000u  /* leaving: closed as soon as our last bytes are sent */
 #define CONN_ECHO        0x8000000u /* a WebSocket on web.echo: it gets back what it sends */
 #define CONN_WAITS       0x1000000u /* stands in line to begin a TLS handshake: nothing is read */
 #define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */

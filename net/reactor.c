@@ -24,8 +24,10 @@
 
 #define SQE_COUNT          1024u
 #define CQE_COUNT          8192u
-#define DRAIN_CONNS_A_TURN 256u     /* paced: their clients come back somewhere else */
-#define MAIL_ROUNDS_MAX    4u       /* shard and I/O actor answering each other within a turn */
+#define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
+#define EXPIRED_A_TURN     32u  /* a millisecond: a tick's half-open ones end over many turns */
+#define ACCEPT_COST        64u  /* in completions: with the close that may follow, in the kernel */
+#define MAIL_ROUNDS_MAX    4u   /* shard and I/O actor answering each other within a turn */
 #define INSTANT_WAIT_NS    10000000 /* when a guess about our own completions may be wrong */
 #define BACKLOG_SLEEP_NS   50000
 
@@ -76,13 +78,15 @@ static uint32_t reap(struct reactor *reactor)
     struct io_uring_cqe *cqe;
     unsigned int head;
     uint32_t count = 0;
+    uint32_t cost = 0;
 
     io_uring_for_each_cqe(kernel, head, cqe)
     {
         /* A lane that is full holds us up here: completions keep their buffers, the kernel runs
          * out of them, and the publishers' sockets fill. That is the whole of back-pressure. */
-        if (count == LIMIT_TURN_CQES || !port_is_clear(reactor->io.port))
+        if (cost >= LIMIT_TURN_CQES || !port_is_clear(reactor->io.port))
             break;
+        cost += completion_is_accept(cqe) ? ACCEPT_COST : 1;
         completion_handle(reactor, cqe);
         count++;
     }
@@ -116,9 +120,12 @@ static uint32_t exchange_mail(struct reactor *reactor)
 static void expire_timers(struct reactor *reactor)
 {
     struct io *io = &reactor->io;
-    uint32_t slot_index;
 
-    while ((slot_index = wheel_expire(&io->wheel, io->now_tick)) != WHEEL_NONE) {
+    for (uint32_t i = 0; i < EXPIRED_A_TURN; i++) {
+        uint32_t slot_index = wheel_expire(&io->wheel, io->now_tick);
+
+        if (slot_index == WHEEL_NONE)
+            return;
         struct conn *conn = conn_at(io, slot_index);
 
         conn->flags &= ~CONN_TIMED;
@@ -172,7 +179,8 @@ static bool has_work(const struct reactor *reactor)
     const struct io *io = &reactor->io;
 
     return io->marked_first != MARKED_NONE || io->is_listing || secure_has_work(io) ||
-           io_auth_has_work(io) || door_has_work(io) || port_has_mail(io->port) ||
+           wheel_is_behind(&io->wheel, io->now_tick) || io_auth_has_work(io) || door_has_work(io) ||
+           port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -269,7 +277,7 @@ static void run(struct reactor *reactor)
         io_count(io, IO_STAT_TURNS, 1);
         (void)reap(reactor);
         (void)exchange_mail(reactor);
-        if (io->now_tick != io->wheel.now_tick)
+        if (wheel_is_behind(&io->wheel, io->now_tick))
             expire_timers(reactor);
         if (io->draining)
             drain(reactor);

@@ -430,6 +430,10 @@ static void end_handshake(struct io *io, struct conn *conn)
     } else if (conn->state == CONN_HTTP && conn->flags & CONN_ANSWERED) {
         conn_close(io, conn, CLOSE_HTTP); /* no further request, or the answer is not taken */
     } else if (conn->state == CONN_HTTP) {
+        if (!conn->input && !(conn->flags & CONN_TLS)) { /* it has said nothing: nor do we */
+            conn_close(io, conn, CLOSE_HANDSHAKE_TIMEOUT);
+            return;
+        }
         if (conn->input && conn->input->frame.data)
             session_refuse_http(io, conn, 408);
         conn_leave(io, conn, CLOSE_HANDSHAKE_TIMEOUT, span_of(NULL, 0));

@@ -34,6 +34,11 @@ void session_refuse_http(struct io *io, struct conn *conn, int code)
     log_event(LOG_LEVEL_DEBUG, "conn.http_refused", "code=%d", code);
     io_count(io, IO_STAT_HTTP_REFUSED, 1);
     conn_send_http(io, conn, span_of(answer, strlen(answer)));
+    /* What speaks no HTTP, or too slowly, need not be waited for until it has read this: a flood of
+     * them would keep a slot for two seconds each, and a half-close is a thread's work in the
+     * kernel. */
+    if (code == 400 || code == 408)
+        conn->flags |= CONN_CURT;
     conn_leave(io, conn, CLOSE_HTTP, span_of(NULL, 0));
 }
 

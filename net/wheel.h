@@ -45,8 +45,14 @@ void wheel_add(struct wheel *wheel, uint32_t index, uint32_t deadline_tick);
 void wheel_remove(struct wheel *wheel, uint32_t index);
 
 /* Take out the next entry that is due by @now_tick, or WHEEL_NONE: then time has moved on to
- * @now_tick. Call until none; entries may be added and removed in between. */
+ * @now_tick. Call until none, now or later; entries may be added and removed in between. */
 uint32_t wheel_expire(struct wheel *wheel, uint32_t now_tick);
+
+/* Has time stood still before @now_tick, or is there a rest of what is due? */
+static inline bool wheel_is_behind(const struct wheel *wheel, uint32_t now_tick)
+{
+    return wheel->now_tick != now_tick || wheel->heads[WHEEL_DUE] != WHEEL_NONE;
+}
 
 /* Ticks from now until something may be due; UINT32_MAX when the wheel is empty. May be early
  * (a later revolution), never late. */
