@@ -149,6 +149,39 @@ def run_botnet(report):
 # ---- memory --------------------------------------------------------------------------------------
 
 
+def read_exactly(client, count):
+    data = b""
+    while len(data) < count:
+        if not (more := client.recv(count - len(data))):
+            raise ConnectionError("closed")
+        data += more
+    return data
+
+
+def read_frame(client):
+    """Its type and body."""
+    return read_exactly(client, int.from_bytes(read_exactly(client, 2), "big") - 2)
+
+
+def hoard(broker, count):
+    """@count clients with 60 kB of a message that they never finish; those that were let in."""
+    hoarders = []
+    for number in range(count):
+        client = socket.create_connection(("127.0.0.1", broker.port), timeout=5)
+        try:
+            client.sendall(b"GET /smq.lsp HTTP/1.0\r\nHost: h\r\nSimpleMQ: 1\r\n\r\n")
+            read_frame(client)
+            body = b"\x01\x0bhoard%06d\0" % number
+            client.sendall((len(body) + 3).to_bytes(2, "big") + b"\x02" + body)
+            etid = read_frame(client)[2:6]
+            piece = b"\0\0\0\0" + etid + b"\0\0\0\0" + bytes(60000)
+            client.sendall((len(piece) + 3).to_bytes(2, "big") + b"\x11" + piece)
+            hoarders.append(client)
+        except OSError:  # refused, as it should be
+            client.close()
+    return hoarders
+
+
 def run_memory(report):
     report.say("### limits.memory = 32M, and a load that wants 200 MB\n")
     broker = brokers.Smqd(SMQD, settings=["limits.memory=32M"]).start()
