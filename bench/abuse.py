@@ -175,7 +175,7 @@ def hoard(broker, count):
             client.sendall((len(body) + 3).to_bytes(2, "big") + b"\x02" + body)
             etid = read_frame(client)[2:6]
             piece = b"\0\0\0\0" + etid + b"\0\0\0\0" + bytes(60000)
-            client.sendall((len(piece) + 3).to_bytes(2, "big") + b"\x11" + piece)
+            client.sendall((len(piece) + 3).to_bytes(2, "big") + b"\x13" + piece)
             hoarders.append(client)
         except OSError:  # refused, as it should be
             client.close()
