@@ -26,6 +26,7 @@
 #define CQE_COUNT          8192u
 #define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
 #define EXPIRED_A_TURN     32u  /* a millisecond: a tick's half-open ones end over many turns */
+#define CLOSED_A_TURN      64u  /* the same, of those that close */
 #define ACCEPT_COST        64u  /* in completions: with the close that may follow, in the kernel */
 #define MAIL_ROUNDS_MAX    4u   /* shard and I/O actor answering each other within a turn */
 #define INSTANT_WAIT_NS    10000000 /* when a guess about our own completions may be wrong */
@@ -142,12 +143,25 @@ static void expire_timers(struct reactor *reactor)
     }
 }
 
+/* Who closes can wait: a thousand that go at once would hold up everybody for the time of a
+ * thousand closes in the kernel. */
 static void attend_to_marked(struct reactor *reactor)
 {
+    struct io *io = &reactor->io;
+    uint32_t later_first = MARKED_NONE;
+    uint32_t closing_count = 0;
     struct conn *conn;
 
-    while ((conn = conn_next_marked(&reactor->io)) != NULL)
-        reactor_attend(reactor, conn);
+    while ((conn = conn_next_marked(io)) != NULL) {
+        if (conn->state != CONN_CLOSING || closing_count++ < CLOSED_A_TURN) {
+            reactor_attend(reactor, conn);
+            continue;
+        }
+        conn->flags |= CONN_MARKED; /* it stays so, for the next turn */
+        conn->marked_next = later_first;
+        later_first = conn->slot_index;
+    }
+    io->marked_first = later_first;
 }
 
 /* Shutting down: a bite of the connections each turn, then the farewell. */
