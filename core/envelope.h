@@ -56,7 +56,7 @@ struct msg;
     X(WHERE)        /* which address has conn? etid: comes back in the ADDRESS */                  \
     X(ADDRESS)      /* msg: its 16 bytes; NULL: conn has gone */                                   \
     /* -- I/O actor and script host (core/hooks.h); those above by the detour, too -- */           \
-    X(FACTS)       /* of conn, whose CONNECT is next; msg: see below */                            \
+    X(FACTS)       /* of conn, whose CONNECT is next; msg: core/facts.h */                         \
     X(PEER_JOINED) /* conn, introduced by FACTS, is live: id is its ETID */                        \
     X(PEER_LEFT)   /* conn, introduced by FACTS, has gone, live or not; id; msg: why */            \
     X(ROOM)        /* the lane to the script host has room again */                                \
@@ -99,12 +99,6 @@ enum http_answer {
     HTTP_ANSWER_UPGRADE, /* the WebSocket may be opened; msg: the user's name. Only for an UPGRADE
                           */
 };
-
-/* A FACTS message, in this order: the peer's address (IPv4 as ::ffff:a.b.c.d), its port (u16), the
- * seed of its Init (u32), 1 over TLS else 0 (u8), how many bytes of credentials (u8) and those, how
- * many of JSON members about its TLS (u16) and those, each after a comma; then the head of its HTTP
- * request as it came. Numbers are big-endian. */
-#define FACTS_PREFIX_BYTES 23u
 
 /* Flags; each is about the kinds that name it above. */
 #define ENVELOPE_AT_LIMIT     0x01u /* conn may hold nothing new: deny unless it holds this already */

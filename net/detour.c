@@ -1,13 +1,14 @@
 /* net/detour.c — see net/detour.h. Thread: the I/O actor's. */
 #include "net/detour.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "core/facts.h"
 #include "core/msg.h"
 #include "net/session_parts.h"
 
 #define CAPACITY_FIRST 64u
-#define TLS_ROW_BYTES  1024u /* what a row says of TLS, its identity escaped */
 
 enum status detours_init(struct io *io, struct hooks *hooks)
 {
@@ -176,40 +177,33 @@ void detour_keep_head(struct io *io, struct conn *conn, struct span head)
 
 bool detour_keep_facts(struct io *io, struct conn *conn, struct span credentials, uint32_t seed)
 {
-    char tls[TLS_ROW_BYTES] = "";
-    size_t tls_bytes = 0;
+    char address[CONN_IP_TEXT_BYTES + 8]; /* brackets and port */
+    char ip[CONN_IP_TEXT_BYTES];
 
     if (!detour_of(io, conn))
         return true;
-    if (io->secure_calls && conn->flags & CONN_TLS)
-        tls_bytes = min_size(io->secure_calls->put_row(conn, tls, sizeof(tls)), sizeof(tls) - 1);
     if (!input_of(io, conn))
         return false;
-    struct span head = conn->input->facts ? msg_span(conn->input->facts) : span_of(NULL, 0);
-    struct msg *facts = msg_new(&io->mem, FACTS_PREFIX_BYTES + 1 + credentials.bytes_count + 2 +
-                                              tls_bytes + head.bytes_count);
+    conn_ip_text(conn, ip);
+    int address_bytes = snprintf(address, sizeof(address), strchr(ip, ':') ? "[%s]:%u" : "%s:%u",
+                                 ip, (unsigned)conn->peer_port);
+    struct facts facts = {
+        .credentials = credentials,
+        .address = span_of(address, (size_t)address_bytes),
+        .head = conn->input->facts ? msg_span(conn->input->facts) : span_of(NULL, 0),
+        .seed = seed,
+        .is_secure = conn->flags & CONN_TLS,
+    };
 
-    if (!facts)
+    if (io->secure_calls)
+        io->secure_calls->put_facts(conn, &facts);
+    struct msg *msg = msg_new(&io->mem, facts_bytes(&facts));
+
+    if (!msg)
         return false;
-    uint8_t *at = facts->bytes;
-
-    must(credentials.bytes_count <= UINT8_MAX);
-    memcpy(at, conn->peer_ip, sizeof(conn->peer_ip));
-    smq_store_u16(at + 16, conn->peer_port);
-    smq_store_u32(at + 18, seed);
-    at[22] = conn->flags & CONN_TLS ? 1 : 0;
-    at += FACTS_PREFIX_BYTES;
-    *at++ = (uint8_t)credentials.bytes_count;
-    if (credentials.bytes_count > 0)
-        memcpy(at, credentials.data, credentials.bytes_count);
-    at += credentials.bytes_count;
-    smq_store_u16(at, (uint16_t)tls_bytes);
-    memcpy(at + 2, tls, tls_bytes);
-    at += 2 + tls_bytes;
-    if (head.bytes_count > 0)
-        memcpy(at, head.data, head.bytes_count);
+    facts_write(&facts, msg->bytes);
     msg_unref(&io->mem, conn->input->facts);
-    conn->input->facts = facts;
+    conn->input->facts = msg;
     return true;
 }
 

@@ -128,6 +128,7 @@ struct io_options {
 };
 
 struct io;
+struct facts;     /* core/facts.h */
 struct io_auth;   /* net/auth.h */
 struct io_secure; /* net/secure.h */
 
@@ -140,6 +141,8 @@ struct io_secure_calls {
                                   const char **reason);
     /* The connection's TLS as JSON members, each after a comma. Returns the length. */
     size_t (*put_row)(const struct conn *conn, char *out, size_t room);
+    /* Fill in what there is of a client certificate; borrowed from the connection. */
+    void (*put_facts)(const struct conn *conn, struct facts *facts);
 };
 
 struct guard;       /* core/guard.h */

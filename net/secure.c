@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/facts.h"
 #include "core/limits.h"
 #include "core/log.h"
 #include "net/session_parts.h"
@@ -502,6 +503,18 @@ static size_t put_row(const struct conn *conn, char *out, size_t room)
     return used + (size_t)snprintf(out + used, room - used, "\"");
 }
 
+static void put_facts(const struct conn *conn, struct facts *facts)
+{
+    const struct tls_peer *peer =
+        conn->tls && conn->flags & CONN_SECURED ? tls_conn_peer(conn->tls) : NULL;
+
+    if (!peer)
+        return;
+    facts->cert_name = span_of(peer->identity, peer->identity_bytes);
+    facts->cert_serial = span_of(peer->serial, peer->serial_bytes);
+    facts->cert_sha256 = span_of(peer->sha256, sizeof(peer->sha256));
+}
+
 /* -- reload -- */
 
 static void on_reload(struct io *io)
@@ -580,6 +593,7 @@ static const struct io_secure_calls calls = {
     .on_reload = on_reload,
     .judge_uid = judge_uid,
     .put_row = put_row,
+    .put_facts = put_facts,
 };
 
 void secure_init(struct io *io, struct io_secure *secure, struct secure_set *set)

@@ -115,7 +115,24 @@ static int core_is_bound(lua_State *L)
     return 1;
 }
 
-/* bind(entries): the functions that the broker calls */
+/* Which topics onpublish wants, as keys of the table at @index; nil: all. */
+static void take_topics(lua_State *L, int index, struct hub *hub)
+{
+    hub->topic_count = 0;
+    if (!lua_istable(L, index))
+        return;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        if (hub->topic_count == HOOK_TOPICS_MAX) { /* hub.lua looks at the others by itself */
+            hub->topic_count = 0;
+            lua_pop(L, 2);
+            return;
+        }
+        hub->topics[hub->topic_count++] = (uint32_t)lua_tointeger(L, -2);
+    }
+}
+
+/* bind(entries [, topics]): the functions that the broker calls; and those topics, as keys, that
+ * onpublish is limited to */
 static int core_bind(lua_State *L)
 {
     struct hub *hub = check_hub(L);
@@ -129,6 +146,25 @@ static int core_bind(lua_State *L)
         else
             lua_pop(L, 1);
     }
+    take_topics(L, 3, hub);
+    if (hub->state == hub->state->script->state) /* else when the state comes into force */
+        hooks_publish(hub->state->script);
+    return 0;
+}
+
+/* disconnect(key [, reason]) */
+static int core_disconnect(lua_State *L)
+{
+    struct script *script = check_hub(L)->state->script;
+    struct conn_handle conn = hooks_conn_of(luaL_checkinteger(L, 2));
+    size_t bytes_count = 0;
+    const char *reason = luaL_optlstring(L, 3, NULL, &bytes_count);
+
+    luaL_argcheck(L, conn.host_index < script->port->mesh->io_count, 2, "not a connection");
+    port_push(script->port, conn.host_index,
+              (struct envelope){.kind = ENVELOPE_END,
+                                .conn = conn,
+                                .msg = msg_copy(script->mem, span_of(reason, bytes_count))});
     return 0;
 }
 
@@ -423,6 +459,7 @@ void hub_open_library(lua_State *L)
     static const luaL_Reg core[] = {{"listen", core_listen},
                                     {"is_bound", core_is_bound},
                                     {"bind", core_bind},
+                                    {"disconnect", core_disconnect},
                                     {"subscribe", core_subscribe},
                                     {"create", core_create},
                                     {"createsub", core_createsub},

@@ -102,10 +102,124 @@ end
 local sock_meta = { __name = "smq.sock" }
 function sock_meta.__tostring(sock) return sock.name end
 
+-- What the broker said of a client, by its info table: an array, as it came.
+local records = setmetatable({}, { __mode = "k" })
+local KEY <const>, UID <const>, INFO <const>, LOGIN <const>, NAME <const>, SEED <const> = 1, 2, 3, 4, 5, 6
+local ADDRESS <const>, SECURE <const>, HEAD <const>, CERT <const>, SERIAL <const>, DIGEST <const> = 7, 8, 9, 10, 11, 12
+local ETID <const> = 13
+
+local header_meta = {}
+function header_meta.__index(header, name) -- HTTP does not care for case
+    if type(name) ~= "string" then return nil end
+    local lower = name:lower()
+    for key, value in next, header do
+        if key:lower() == lower then return value end
+    end
+end
+
+local function unescape(text)
+    return (text:gsub("+", " "):gsub("%%(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+local function parse_query(query)
+    local data = {}
+    for pair in query:gmatch("[^&]+") do
+        local name, value = pair:match("^([^=]*)=?(.*)$")
+        data[unescape(name)] = unescape(value)
+    end
+    return data
+end
+
+local function parse_head(info, head)
+    local url = head:match("^%S+%s+(%S+)") or ""
+    local header = {}
+    for line in head:gmatch("\r?\n([^\r\n]+)") do
+        local name, value = line:match("^([^:]+):%s*(.-)%s*$")
+        if name then header[name] = value end
+    end
+    rawset(info, "url", url)
+    rawset(info, "data", parse_query(url:match("?(.*)$") or ""))
+    rawset(info, "header", setmetatable(header, header_meta))
+end
+
+-- The request is taken apart when somebody asks.
+local parsed_fields = { url = true, data = true, header = true }
+local info_meta = {}
+function info_meta.__index(info, key)
+    if not parsed_fields[key] then return nil end
+    parse_head(info, records[info][HEAD])
+    return rawget(info, key)
+end
+
+local function new_peer(it, record)
+    local sock = setmetatable({ key = record[KEY], name = record[ADDRESS] }, sock_meta)
+    local has_name = record[LOGIN] == "user" or record[LOGIN] == "web"
+    local info = setmetatable({
+        uid = record[UID], info = record[INFO], seed = record[SEED], sock = sock,
+        peername = record[ADDRESS], secure = record[SECURE], uname = has_name and record[NAME] or nil,
+    }, info_meta)
+    if record[DIGEST] then
+        info.cert = { subject = record[CERT], serial = record[SERIAL], sha256 = record[DIGEST] }
+    end
+    records[info] = record
+    local peer = { uid = record[UID], sock = sock, info = record[INFO], closing = false, phantom = false }
+    it.by_key[record[KEY]], it.infos[peer] = peer, info
+    return peer, info
+end
+
 local function peer_of(it, etid)
     local peer = it.peers[etid]
     if not peer and etid == it.core:etid() then peer = it.own_peer end
     return peer
+end
+
+local function on_joined(it, key, etid)
+    local peer, other = it.by_key[key], it.peers[etid]
+    if not peer then return end
+    if other then it.left(other.sock.key, "reconnect") end -- its own end is on another way, and later
+    peer.tid, it.peers[etid] = etid, peer
+    records[it.infos[peer]][ETID] = etid
+    if it.options.onconnect then it.options.onconnect(etid, it.infos[peer], peer) end
+end
+
+local function on_left(it, key, reason)
+    local peer = it.by_key[key]
+    if not peer then return end
+    it.by_key[key] = nil -- first: an error in the script must not keep it
+    if not peer.tid then return end
+    peer.closing = true
+    if it.peers[peer.tid] == peer then it.peers[peer.tid] = nil end
+    it.closing[peer.tid] = peer
+    local onclose = it.options.onclose
+    local went_well, why = true, nil
+    if onclose then went_well, why = pcall(onclose, peer.tid, peer.sock, peer, reason) end
+    it.closing[peer.tid] = nil
+    if not went_well then error(why, 0) end
+end
+
+-- Sub-topics that were permitted are not asked about again.
+local ALLOWED_MAX <const> = 20000
+
+local function permit_subtopic(it, key, subtopic)
+    if it.allowed[subtopic] or it.stids[subtopic] then return true end
+    if not it.options.permitsubtop(subtopic, it.by_key[key]) then return false end
+    if it.allowed_count == ALLOWED_MAX then it.allowed, it.allowed_count = {}, 0 end
+    it.allowed[subtopic], it.allowed_count = true, it.allowed_count + 1
+    return true
+end
+
+-- All that the next script must know of those who are there.
+local function exported(it)
+    local list = {}
+    for _, peer in pairs(it.by_key) do list[#list + 1] = records[it.infos[peer]] end
+    return list
+end
+
+local function imported(it, ...)
+    local record = { ... }
+    local peer = new_peer(it, record)
+    local etid = record[ETID]
+    if etid then peer.tid, it.peers[etid] = etid, peer end
 end
 
 -- ---- what the broker calls ----
@@ -118,35 +232,33 @@ local function hub_entries(it)
         change = function(...) return on_change(it, ...) end,
         subscriptions = function() return it.subscribed end,
         observations = function() return it.observers end,
-        joined = function(etid, info, peer)
-            it.peers[etid] = peer
-            if options.onconnect then options.onconnect(etid, info, peer) end
+        introduced = function(credentials, ...)
+            local _, info = new_peer(it, { ... })
+            if not options.authenticate then return 0 end
+            return options.authenticate(credentials, info)
         end,
-        left = function(etid, reason)
-            local peer = it.peers[etid]
-            if not peer then return end
-            peer.closing = true
-            if options.onclose then options.onclose(etid, peer.sock, peer, reason) end
-            if it.peers[etid] == peer then it.peers[etid] = nil end -- the handler may have waited
-        end,
+        joined = function(key, etid) return on_joined(it, key, etid) end,
+        left = it.left,
+        exported = function() return exported(it) end,
+        imported = function(...) return imported(it, ...) end,
     }
-    if options.authenticate then entries.authenticate = options.authenticate end
+    if options.authenticate then entries.authenticate = options.authenticate end -- for who counts
     if options.permittop then
-        entries.permittop = function(topic, is_sub, etid)
-            return options.permittop(topic, is_sub, peer_of(it, etid))
-        end
+        entries.permittop = function(key, topic, is_sub) return options.permittop(topic, is_sub, it.by_key[key]) end
     end
     if options.permitsubtop then
-        entries.permitsubtop = function(subtopic, etid) return options.permitsubtop(subtopic, peer_of(it, etid)) end
+        entries.permitsubtop = function(key, subtopic) return permit_subtopic(it, key, subtopic) end
     end
     if options.onpublish then
-        entries.onpublish = function(data, ptid, tid, subtid)
-            return options.onpublish(data, ptid, tid, subtid, peer_of(it, ptid))
+        local onpublish, tids, by_key = options.onpublish, it.onpublish_tids, it.by_key
+        entries.onpublish = function(data, ptid, tid, subtid, key)
+            if tids and not tids[tid] then return true end
+            return onpublish(data, ptid, tid, subtid, by_key[key])
         end
     end
     if options.ondrop then
-        entries.ondrop = function(data, ptid, tid, subtid)
-            return options.ondrop(data, ptid, tid, subtid, peer_of(it, ptid))
+        entries.ondrop = function(data, ptid, tid, subtid, key)
+            return options.ondrop(data, ptid, tid, subtid, it.by_key[key] or peer_of(it, ptid))
         end
     end
     return entries
@@ -308,21 +420,24 @@ end
 
 function hub_methods.sock2peer(hub, sock)
     local it = inside(hub)
-    if type(sock) ~= "table" then return nil end
-    local peer = sock.etid and peer_of(it, sock.etid)
-    return peer and peer.sock == sock and peer or nil
+    if sock == it.own_peer.sock then return it.own_peer end
+    return type(sock) == "table" and it.by_key[sock.key] or nil
 end
 
-function hub_methods.etid2peer(hub, etid) return peer_of(inside(hub), etid) end
+function hub_methods.etid2peer(hub, etid)
+    local it = inside(hub)
+    return peer_of(it, etid) or it.closing[etid]
+end
 
 function hub_methods.shutdown(hub, msg, etid)
     local it = inside(hub)
     if msg ~= nil then msg = tostring(msg) end
     if etid ~= nil then
-        it.core:disconnect(etid, msg)
+        local peer = it.peers[etid]
+        if peer then it.core:disconnect(peer.sock.key, msg) end
         return
     end
-    for id in pairs(it.peers) do it.core:disconnect(id, msg) end
+    for key in pairs(it.by_key) do it.core:disconnect(key, msg) end
 end
 
 -- ---- the rest ----
@@ -391,9 +506,11 @@ function module.create(options)
         options = options,
         onmsg = options.onmsg,
         tids = {}, topics = {}, stids = {}, subtopics = {},
-        handlers = {}, subscribed = {}, observers = {}, peers = {},
+        handlers = {}, subscribed = {}, observers = {},
+        peers = {}, by_key = {}, closing = {}, infos = setmetatable({}, { __mode = "k" }), allowed = {}, allowed_count = 0,
     }
     insides[hub] = it
+    it.left = function(key, reason) return on_left(it, key, reason) end
     it.own_peer = setmetatable({ uid = "server", info = "server" }, {
         __index = function(peer, key)
             if key == "tid" then return it.core:etid() end
@@ -425,13 +542,6 @@ function module.isSMQ(request)
     for name, value in pairs(headers) do found[tostring(name):lower()] = tostring(value) end
     return found.simplemq ~= nil
         or (found.upgrade or ""):lower() == "websocket" and (found["sec-websocket-protocol"] or ""):find("SimpleMQ", 1, true) ~= nil
-end
-
--- What script/peers.c makes a peer of.
-function module.new_peer(etid, info, peername)
-    local sock = setmetatable({ etid = etid, name = peername }, sock_meta)
-    info.sock = sock
-    return { uid = info.uid, tid = etid, sock = sock, info = info.info, closing = false, phantom = false }
 end
 
 -- smq.async(fn, callback): fn runs in a state of its own, callback(what it returned) here.

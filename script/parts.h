@@ -10,6 +10,7 @@
 
 #include <lua.h>
 
+#include "core/hooks.h"
 #include "core/local_client.h"
 #include "script/bounds.h"
 #include "script/script.h"
@@ -45,13 +46,16 @@ struct link {
     X(CHANGE, "change")                                                                            \
     X(SUBSCRIPTIONS, "subscriptions")                                                              \
     X(OBSERVATIONS, "observations")                                                                \
+    X(INTRODUCED, "introduced")                                                                    \
     X(JOINED, "joined")                                                                            \
     X(LEFT, "left")                                                                                \
     X(AUTHENTICATE, "authenticate")                                                                \
     X(PERMITTOP, "permittop")                                                                      \
     X(PERMITSUBTOP, "permitsubtop")                                                                \
     X(ONPUBLISH, "onpublish")                                                                      \
-    X(ONDROP, "ondrop")
+    X(ONDROP, "ondrop")                                                                            \
+    X(EXPORTED, "exported")                                                                        \
+    X(IMPORTED, "imported")
 
 enum hub_entry {
 #define X(name, text) HUB_ENTRY_##name,
@@ -65,7 +69,9 @@ struct hub {
     struct link *link; /* NULL: not bound to an instance yet */
     bool is_random;
     uint32_t queue_max;
-    int entries[HUB_ENTRY_COUNT]; /* references to functions; LUA_NOREF: not wanted */
+    int entries[HUB_ENTRY_COUNT];     /* references to functions; LUA_NOREF: not wanted */
+    uint32_t topics[HOOK_TOPICS_MAX]; /* of onpublish; */
+    uint32_t topic_count;             /* 0: all, or too many to list: then hub.lua chooses */
 };
 
 struct timer; /* script/timers.c */
@@ -104,6 +110,7 @@ struct script {
     struct port *port;
     struct mem *mem;
     struct log_lane *log;
+    struct hooks *hooks; /* of all instances; NULL: nothing takes the detour (tests) */
     struct siphash_key name_key;
     const struct script_crypto *crypto;
     char *path;   /* of the file, absolute */
@@ -113,6 +120,8 @@ struct script {
     struct state *loading; /* built and run at this moment, or NULL */
     struct link links[SCRIPT_LINKS_MAX];
     struct async *leaving; /* workers of scripts that have been replaced */
+
+    struct msg *facts[LIMIT_ACTORS]; /* by I/O actor: of the CONNECT that comes next */
 
     /* The bite of a list that is waited for. */
     struct msg *list_rows;
@@ -189,6 +198,24 @@ bool hub_push_entry(const struct hub *hub, enum hub_entry entry);
 
 /* The hub of @state for an instance, or NULL. */
 struct hub *hub_of_instance(struct state *state, uint16_t instance_index);
+
+/* -- hooks.c -- */
+
+/* Say what the script in force wants to decide, after a change. */
+void hooks_publish(struct script *script);
+
+/* Something was read from the lanes: tell those I/O actors where requests wait for room. */
+void hooks_make_room(struct script *script);
+
+/* A request on the detour, or news of a peer. May take its msg. false: it is something else. */
+MUST_CHECK bool hooks_envelope(struct script *script, struct envelope *envelope);
+
+/* The peers that @left knows are handed over to @kept: it was they who were let in. */
+void hooks_hand_over(struct state *left, struct state *kept);
+
+/* The connection that a number stands for in Lua. */
+struct conn_handle hooks_conn_of(lua_Integer key);
+void hooks_deinit(struct script *script);
 
 /* -- ba.c -- */
 

@@ -16,6 +16,8 @@
 #include "script/async.h"
 #include "script/parts.h"
 
+#define FINISH_NS 1000000000 /* for what is still on the detour when the broker ends */
+
 const struct stat_desc script_stat_descs[SCRIPT_STAT_COUNT] = {
 #define X(name, text, unit, help) [SCRIPT_STAT_##name] = {text, unit, help},
     SCRIPT_STATS(X)
@@ -86,6 +88,9 @@ static void load(struct script *script)
         return;
     }
     script->state = state;
+    if (left)
+        hooks_hand_over(left, state);
+    hooks_publish(script);
     unload(script, left);
     reset_slowest(script);
     script_count(script, SCRIPT_STAT_LOADS, 1);
@@ -142,15 +147,23 @@ static void dispatch(struct script *script, struct envelope *envelope)
     case ENVELOPE_RELOAD:
         script->wants_reload = true;
         return;
+    case ENVELOPE_FACTS:
     case ENVELOPE_CONNECT:
-    case ENVELOPE_GONE:
     case ENVELOPE_SUBSCRIBE:
     case ENVELOPE_CREATE:
     case ENVELOPE_CREATESUB:
     case ENVELOPE_UNSUBSCRIBE:
+    case ENVELOPE_PUBLISH:
+    case ENVELOPE_DROPPED:
+    case ENVELOPE_PEER_JOINED:
+    case ENVELOPE_PEER_LEFT:
+        if (hooks_envelope(script, envelope))
+            return;
+        break;
+    case ENVELOPE_GONE:
     case ENVELOPE_RELEASE:
     case ENVELOPE_LEAVE:
-    case ENVELOPE_PUBLISH:
+    case ENVELOPE_ROOM:
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
     case ENVELOPE_LOOKUP:
@@ -198,6 +211,8 @@ static uint32_t drain(struct script *script, uint32_t first, uint32_t end)
         }
     }
     script_count(script, SCRIPT_STAT_ENVELOPES, handled_count);
+    if (handled_count > 0)
+        hooks_make_room(script);
     return handled_count;
 }
 
@@ -218,6 +233,15 @@ static uint32_t drain_events(struct script *script)
     }
     counter_set(&script->stats.values[SCRIPT_STAT_QUEUE], script->event_count);
     return handled_count;
+}
+
+/* The I/O actors have ended: what they sent before is still decided, and passed on. */
+static void finish(struct script *script)
+{
+    int64_t end_ns = bounds_now_ns() + FINISH_NS;
+
+    while (drain(script, 0, script->port->mesh->io_count) > 0 && bounds_now_ns() < end_ns)
+        (void)port_flush(script->port);
 }
 
 static void stop(struct script *script)
@@ -243,10 +267,12 @@ uint32_t script_turn(struct script *script, int64_t now_ms)
 
     if (script->event_count == 0)
         handled_count += drain(script, 0, script->port->mesh->actor_count);
-    if (script->is_stopped)
+    if (script->is_stopped) {
+        finish(script);
         stop(script);
-    else if (script->wants_reload)
+    } else if (script->wants_reload) {
         load(script);
+    }
     if (script->state) {
         timers_run(script->state);
         handled_count += async_finish(script->state);
@@ -395,6 +421,7 @@ struct script *script_create(const struct script_options *options)
     script->port = &options->mesh->ports[options->mesh_index];
     script->mem = options->mem;
     script->log = options->log;
+    script->hooks = options->hooks;
     script->name_key = options->name_key;
     script->crypto = options->crypto;
     script->events = mem_alloc_always(script->mem, MEM_SCRIPT, events_bytes(script));
@@ -411,6 +438,7 @@ void script_destroy(struct script *script)
         script->event_count--;
     }
     msg_unref(script->mem, script->list_rows);
+    hooks_deinit(script);
     mem_free(script->mem, MEM_SCRIPT, script->events, events_bytes(script));
     free(script->folder);
     free(script->path);

@@ -28,6 +28,9 @@
     X(LOAD_FAILURES, "load_failures_total", "loads", "times it could not be: the old one stays")   \
     X(ERRORS, "errors_total", "errors", "errors in the script's functions, each with a log line")  \
     X(TIMEOUTS, "timeouts_total", "calls", "calls ended because of script.callback_ms")            \
+    X(REFUSED, "refused_total", "connections", "Connects that the script refused")                 \
+    X(DENIED, "denied_total", "requests", "names that the script denied")                          \
+    X(DROPPED, "dropped_onpublish_total", "messages", "Publishes that onpublish dropped")          \
     X(MEMORY, "memory_bytes", "bytes", "memory of the Lua state")                                  \
     X(QUEUE, "queue", "events", "messages that wait while the script waits for an answer")         \
     X(QUEUE_DROPPED, "dropped_queue_total", "messages",                                            \
@@ -54,6 +57,7 @@ extern const struct stat_desc script_stat_descs[SCRIPT_STAT_COUNT];
 /* What of a script is called: each has a count, a time and errors of its own. */
 #define SCRIPT_CALLS(X)                                                                            \
     X(LOAD, "load")                                                                                \
+    X(INTRODUCE, "introduce")                                                                      \
     X(AUTHENTICATE, "authenticate")                                                                \
     X(PERMITTOP, "permittop")                                                                      \
     X(PERMITSUBTOP, "permitsubtop")                                                                \
@@ -103,7 +107,8 @@ struct script_options {
     uint16_t instance_index;     /* whose script it is */
     struct mesh *mesh;
     uint32_t mesh_index;
-    struct mem *mem; /* in the mesh, too */
+    struct mem *mem;     /* in the mesh, too */
+    struct hooks *hooks; /* [instance_count]; NULL: nothing takes the detour */
     struct log_lane *log;
     struct siphash_key name_key;        /* the same for all actors */
     const struct script_crypto *crypto; /* NULL: ba.crypto.hash raises an error */

@@ -196,7 +196,8 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
                                         .name_key = broker->name_key,
                                         .random_key = draw_key(),
                                         .shard_index = i,
-                                        .judge = rights_judge(&broker->rights, i)};
+                                        .judge = rights_judge(&broker->rights, i),
+                                        .hooks = broker->scripts.hooks};
         if (shard_init(&broker->shards[i], &options) != STATUS_OK)
             goto no_memory;
     }
@@ -211,6 +212,7 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
             .web_index = config->web.enabled ? mesh_local_index(&broker->mesh, 0) : IO_NO_WEB,
             .ws_accept = ws_accept,
             .guard = &broker->guard,
+            .hooks = broker->scripts.hooks,
             .slot_count_max = wanted < file_count_max ? (uint32_t)wanted : file_count_max};
         if (io_init(&broker->reactors[i].io, &options, 0) != STATUS_OK)
             goto no_memory;

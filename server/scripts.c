@@ -1,8 +1,12 @@
 /* server/scripts.c — see server/scripts.h. Thread: main. */
 #include "server/scripts.h"
 
+#include <stdalign.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "core/hooks.h"
 #include "server/broker.h"
 #include "server/script_crypto.h"
 
@@ -16,6 +20,13 @@ void scripts_lay_out(struct scripts *scripts, const struct config *config, uint3
         scripts->files[scripts->count] = config->instances[i].script_path;
         scripts->instance_of[scripts->count++] = (uint16_t)i;
     }
+    if (scripts->count == 0)
+        return;
+    scripts->hooks = aligned_alloc(alignof(struct hooks), sizeof(struct hooks) * LIMIT_INSTANCES);
+    must(scripts->hooks);
+    memset((void *)scripts->hooks, 0, sizeof(struct hooks) * LIMIT_INSTANCES);
+    for (uint32_t i = 0; i < scripts->count; i++) /* nobody is let in before it is loaded */
+        hooks_begin(&scripts->hooks[scripts->instance_of[i]], first_host + i, HOOKS_REFUSING);
 }
 
 enum status scripts_lay_out_actors(struct scripts *scripts, struct mem_budget *budget,
@@ -46,6 +57,7 @@ void scripts_make(struct scripts *scripts, struct broker *broker)
                                          .mesh = &broker->mesh,
                                          .mesh_index = host,
                                          .mem = &scripts->mems[i],
+                                         .hooks = scripts->hooks,
                                          .log = broker->log_lanes[host],
                                          .name_key = broker->name_key,
                                          .crypto = &script_crypto};
@@ -59,6 +71,8 @@ void scripts_destroy(struct scripts *scripts)
     for (uint32_t i = 0; i < scripts->count; i++)
         if (scripts->actors[i])
             script_destroy(scripts->actors[i]);
+    free(scripts->hooks);
+    scripts->hooks = NULL;
 }
 
 void scripts_reload(const struct scripts *scripts, struct port *port)

@@ -15,6 +15,7 @@ struct broker;
 
 struct scripts {
     uint32_t count;
+    struct hooks *hooks; /* [instance_count]; NULL: no instance has a script */
     uint32_t first_host; /* mesh index of the first one */
     uint16_t instance_of[LIMIT_LOCALS];
     struct mem mems[LIMIT_LOCALS];
