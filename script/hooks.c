@@ -26,6 +26,7 @@
 #include "script/parts.h"
 
 #define RECORD_FIELDS 13 /* of a peer, in script/hub.lua */
+#define REFUSED       "refused by the script"
 #define NOT_LOADED    "the instance's script could not be loaded"
 
 /* -- which hooks are set -- */
@@ -225,7 +226,8 @@ static bool take_verdict(struct script *script, struct envelope *connect)
     if (code < 0 || code > UINT8_MAX)
         code = SMQ_CONNACK_ACCESS_DENIED;
     if (code != SMQ_CONNACK_ACCEPTED)
-        refuse(script, connect, (uint8_t)code, span_of(reason, bytes_count));
+        refuse(script, connect, (uint8_t)code,
+               bytes_count > 0 ? span_of(reason, bytes_count) : span_of(REFUSED, strlen(REFUSED)));
     lua_pop(L, 2);
     return code == SMQ_CONNACK_ACCEPTED;
 }

@@ -137,7 +137,7 @@ local function parse_head(info, head)
         local name, value = line:match("^([^:]+):%s*(.-)%s*$")
         if name then header[name] = value end
     end
-    rawset(info, "url", url)
+    rawset(info, "url", (url:match("^[^?]*")))
     rawset(info, "data", parse_query(url:match("?(.*)$") or ""))
     rawset(info, "header", setmetatable(header, header_meta))
 end

@@ -185,11 +185,6 @@ static void dispatch(struct script *script, struct envelope *envelope)
     case ENVELOPE_SIGNED:
     case ENVELOPE_STOPPED:
     case ENVELOPE_LIST:
-    case ENVELOPE_FACTS:
-    case ENVELOPE_PEER_JOINED:
-    case ENVELOPE_PEER_LEFT:
-    case ENVELOPE_ROOM:
-    case ENVELOPE_DROPPED:
     case ENVELOPE_KIND_COUNT:
         break;
     }

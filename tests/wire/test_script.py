@@ -234,6 +234,9 @@ class BadScriptTest(ScriptTest):
     loads = False
     script = "error('not today')"
 
+    def tearDown(self):
+        pass  # no newcomer is let in
+
     def test_the_broker_goes_on_without_it_and_says_why(self):
         self.wait_for_log("script.not_loaded instance=/smq.lsp nobody is let in: test.lua:1: not today")
         self.connect(path=PLAIN).subscribe("x")

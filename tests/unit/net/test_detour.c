@@ -8,6 +8,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "core/facts.h"
 #include "core/identity.h"
 #include "core/msg.h"
 #include "net/detour.h"
@@ -19,7 +20,7 @@ static uint8_t mail[MAIL_MAX]; /* kinds of what came to the script */
 static uint32_t mail_count;
 static char left_why[64];
 static uint8_t facts[512];
-static size_t facts_bytes;
+static size_t got_bytes;
 static bool refuses;
 
 static bool note(struct little_broker *of, struct envelope *envelope)
@@ -32,8 +33,8 @@ static bool note(struct little_broker *of, struct envelope *envelope)
         snprintf(left_why, sizeof(left_why), "%.*s", (int)text.bytes_count,
                  (const char *)text.data);
     if (envelope->kind == ENVELOPE_FACTS) {
-        facts_bytes = min_size(text.bytes_count, sizeof(facts));
-        memcpy(facts, text.data, facts_bytes);
+        got_bytes = min_size(text.bytes_count, sizeof(facts));
+        memcpy(facts, text.data, got_bytes);
     }
     if (envelope->kind != ENVELOPE_CONNECT || !refuses)
         return false;
@@ -89,14 +90,13 @@ Test(detour, the_facts_are_credentials_seed_and_head)
     struct span init = hear(3, SMQ_INIT);
     uint32_t seed = smq_load_u32(init.data + 1);
 
-    cr_assert_gt(facts_bytes, FACTS_PREFIX_BYTES);
-    cr_assert_eq(smq_load_u32(facts + 18), seed);
-    cr_assert_eq(facts[22], 0, "not over TLS");
-    cr_assert_eq(facts[23], 4);
-    cr_assert_eq(memcmp(facts + 24, "pass", 4), 0);
-    cr_assert_eq(smq_load_u16(facts + 28), 0);
-    cr_assert_eq(facts_bytes, 30 + strlen(DEVICE_HEAD));
-    cr_assert_eq(memcmp(facts + 30, DEVICE_HEAD, strlen(DEVICE_HEAD)), 0);
+    struct facts known = facts_read(span_of(facts, got_bytes));
+
+    cr_assert_eq(known.seed, seed);
+    cr_assert_not(known.is_secure);
+    assert_body(known.credentials, "pass", 4);
+    assert_body(known.head, DEVICE_HEAD, strlen(DEVICE_HEAD));
+    cr_assert_eq(known.cert_sha256.bytes_count, 0, "there is no certificate");
     cr_assert_eq(io_bytes(MEM_INPUT), 0, "nothing of it is kept");
     stop();
 }
