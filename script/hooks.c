@@ -507,10 +507,12 @@ static void push_record(lua_State *L, const struct call *call)
     luaL_checkstack(L, RECORD_FIELDS, NULL);
     for (int i = 1; i <= RECORD_FIELDS; i++) {
         size_t bytes_count;
+        const char *text;
 
         switch (lua_rawgeti(from, -1, i)) {
         case LUA_TSTRING:
-            lua_pushlstring(L, lua_tolstring(from, -1, &bytes_count), bytes_count);
+            text = lua_tolstring(from, -1, &bytes_count);
+            lua_pushlstring(L, text, bytes_count);
             break;
         case LUA_TNUMBER:
             lua_pushinteger(L, lua_tointeger(from, -1));

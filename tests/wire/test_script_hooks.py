@@ -169,6 +169,15 @@ class HooksTest(ScriptTest):
             lambda: sorted(json.loads(self.ask(client, "peers", b"").body[12:])) == sorted(wanted), f"{wanted} are in"
         )
 
+    def test_peers_are_known_after_a_reload(self):
+        client = self.connect()
+        loads = self.figure("loads_total")
+        self.server.signal(signal.SIGHUP)
+        self.wait_until(lambda: self.figure("loads_total") == loads + 1, "it is loaded again")
+        self.wait_for_peers(client, [client.uid])
+        topic = self.topic()
+        client.subscribe(topic)
+
     def test_it_hears_what_nobody_received(self):
         client = self.connect()
         self.log(client)
