@@ -16,12 +16,13 @@ end
 local lua_path = folder .. "/?.lua;" .. folder .. "/?/init.lua;" .. without_here(package.path)
 local c_path = without_here(package.cpath)
 local searchpath, preload = package.searchpath, package.preload
+local plain_load, plain_loadfile = load, loadfile
 package.path, package.cpath = lua_path, c_path
 
 local function search_lua(name)
     local path, why = searchpath(name, allow_os and package.path or lua_path)
     if not path then return why end
-    local loader, message = loadfile(path, "t")
+    local loader, message = plain_loadfile(path, "t")
     if not loader then error(("module '%s': %s"):format(name, message), 0) end
     return loader, path
 end
@@ -45,7 +46,6 @@ searchers[1], searchers[2], searchers[3] = search_preload, search_lua, search_c
 package.loadlib = nil
 
 -- Only the source of programs: compiled chunks are not checked by Lua and can corrupt the process.
-local plain_load, plain_loadfile = load, loadfile
 function load(chunk, name, _, ...)
     return plain_load(chunk, name, "t", ...)
 end

@@ -76,6 +76,43 @@ static void put_web(const struct broker *broker, struct body *out)
     }
 }
 
+/* Of each script, and of each of its functions that has been called. */
+static void put_scripts(const struct broker *broker, struct body *out)
+{
+    static const struct stat_desc calls[] = {
+        {"calls_total", "calls", "calls of the script's functions"},
+        {"call_errors_total", "calls", "of those, ended by an error"},
+        {"call_seconds_total", "seconds", "time in those calls"},
+    };
+    const struct scripts *scripts = &broker->scripts;
+
+    for (uint32_t stat = 0; stat < SCRIPT_STAT_COUNT && scripts->count > 0; stat++) {
+        metrics_begin(out, "script_", &script_stat_descs[stat]);
+        for (uint32_t i = 0; i < scripts->count; i++)
+            metrics_value(out, "script_", script_stat_descs[stat].name, "instance",
+                          broker->config->instances[scripts->instance_of[i]].path,
+                          (double)counter_read(&script_stats(scripts->actors[i])->values[stat]));
+    }
+    for (uint32_t desc = 0; desc < COUNT_OF(calls) && scripts->count > 0; desc++) {
+        metrics_begin(out, "script_", &calls[desc]);
+        for (uint32_t i = 0; i < scripts->count * SCRIPT_CALL_COUNT; i++) {
+            uint32_t index = i / SCRIPT_CALL_COUNT;
+            enum script_call call = (enum script_call)(i % SCRIPT_CALL_COUNT);
+            const struct script_call_stats *of = &script_stats(scripts->actors[index])->calls[call];
+            const char *const names[2] = {"instance", "function"};
+            const char *const values[2] = {
+                broker->config->instances[scripts->instance_of[index]].path,
+                script_call_name(call)};
+            const double figures[] = {(double)counter_read(&of->count),
+                                      (double)counter_read(&of->errors_count),
+                                      (double)counter_read(&of->time_ns) / 1e9};
+
+            if (counter_read(&of->count) > 0)
+                metrics_value_2(out, "script_", calls[desc].name, names, values, figures[desc]);
+        }
+    }
+}
+
 /* Why connections ended, and how TLS failed: sums over the I/O actors. */
 static void put_reasons(const struct broker *broker, struct body *out)
 {
@@ -204,6 +241,7 @@ static void put_metrics(void *context, struct body *out)
     put_io(broker, out);
     put_shards(broker, out);
     put_web(broker, out);
+    put_scripts(broker, out);
     put_reasons(broker, out);
     put_memory(broker, out);
     put_limits(broker, out);
