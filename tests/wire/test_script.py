@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 
-from smqwire import WireTest, ack, publish, wire
+from smqwire import WireTest, connect_frame, publish, wire
 
 PLAIN = "/plain.lsp"  # an instance without a script, beside the one with it
 SERVER = 1  # the script's ETID
@@ -263,3 +263,48 @@ class DatabaseTest(ScriptTest):
         self.ask(client, "store", b'{"device":"a","value":1.5}')
         answer = json.loads(self.ask(client, "store", b'{"device":"it\'s","value":2}').body[12:])
         self.assertEqual((float(answer["count"]), float(answer["sum"])), (2, 3.5))
+
+
+class KnownPeersTest(ScriptTest):
+    script = """
+        local hub
+        hub = require"smq.hub".create{
+            authenticate = function(_, info)
+                if info.uid:match("^known%-") and info.uname ~= "alice" then return 3, "no alice" end
+                return 0
+            end,
+        }
+        hub:subscribe("peers", { onmsg = function(_, from)
+            local lines = {}
+            for sock, peer in hub:peers() do
+                assert(hub:sock2peer(sock) == peer)
+                lines[#lines + 1] = ("%s %s %s"):format(peer.uid, peer.info, tostring(peer == hub:etid2peer(peer.tid)))
+            end
+            table.sort(lines)
+            hub:publish(lines, from)
+        end })
+    """
+
+    def test_the_user_of_the_request_is_known(self):
+        for words, is_let_in in ((b"YWxpY2U6c2VjcmV0", True), (b"Ym9iOnNlY3JldA==", False)):
+            client = self.dial()
+            client.send(
+                b"GET /smq.lsp HTTP/1.0\r\nHost: localhost\r\nSimpleMQ: 1\r\nAuthorization: Basic " + words + b"\r\n\r\n"
+            )
+            client.read_init()
+            client.send(connect_frame(b"known-" + words))
+            if is_let_in:
+                client.read_connack()
+            else:
+                client.expect_refused(3)
+
+    def test_a_new_script_knows_who_is_in(self):
+        client = self.connect(info=b"a lamp")
+        wanted = [f"{client.uid.decode()} a lamp true"]
+        for loads in (0, 1, 1):
+            before = self.figure("loads_total")
+            if loads:
+                self.server.signal(signal.SIGHUP)
+                self.wait_until(lambda: self.figure("loads_total") == before + 1, "it is loaded again")
+            lines = json.loads(self.ask(client, "peers", b"").body[12:])
+            self.assertEqual([line for line in lines if client.uid.decode() in line], wanted)
