@@ -294,6 +294,10 @@ class ScriptsTest(PageTest):
         (folder / "devices.lua").write_text(cls.SCRIPT)
         cls.config = f'instance "/smq.lsp" {{ script = "{folder}/devices.lua" }}\n'
         super().setUpClass()
+        cls("run").wait_until(
+            lambda: cls.server.stats()["scripts"][0]["loads_total"] == 1, "the script is loaded"
+        )
+        cls._gauges_at_start = cls.server.gauges()  # with the script's own subscriptions
 
     def ask_script(self, device, topic):
         device.publish(device.create(topic))
