@@ -156,6 +156,7 @@ struct config_script {
     uint32_t async_ms;         /* of one job of smq.async */
     uint32_t queue_count_max;  /* messages that wait for the script, and jobs of smq.async */
     uint32_t allow_os;         /* os.execute, io.popen, files and modules from anywhere */
+    uint32_t network;          /* connections to others */
 };
 
 struct config {

@@ -35,25 +35,40 @@ static const char *const names[] = {
     "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "getpid", "gettid",
     "tgkill", "getrandom", "prlimit64", "sysinfo", "uname", "getrusage", "eventfd2"};
 
-/* Memory that nobody can run. */
-static int allow_memory(scmp_filter_ctx filter)
+/* What only scripts do: databases in files of their own. */
+static const char *const names_of_modules[] = {"pwrite64",  "pwritev",   "preadv",  "ftruncate",
+                                               "fallocate", "fdatasync", "getcwd",  "lstat",
+                                               "rmdir",     "chmod",     "geteuid", "getuid",
+                                               "getegid",   "getgid",    "times"};
+
+/* Connections to elsewhere, and to ask where that is. */
+static const char *const names_of_network[] = {"connect", "sendmsg",     "sendmmsg", "recvmmsg",
+                                               "select",  "getpeername", "pselect6"};
+
+/* Memory that nobody can run; for modules, code of a file that nobody can write to. */
+static int allow_memory(scmp_filter_ctx filter, bool modules)
 {
     const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    const struct scmp_arg_cmp code[] = {SCMP_A2(SCMP_CMP_EQ, PROT_READ | PROT_EXEC),
+                                        SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_ANONYMOUS, 0)};
     int result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, &no_code);
 
     if (result == 0)
         result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, &no_code);
+    if (result == 0 && modules)
+        result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 2, code);
     return result;
 }
 
 /* Sockets that do not leave this machine: to tell systemd, to find out what the kernel's ring can
  * do, and to ask for the machine's addresses, which stand in our own certificate. */
-static int allow_sockets(scmp_filter_ctx filter)
+static int allow_sockets(scmp_filter_ctx filter, bool network)
 {
-    static const uint32_t families[] = {AF_UNIX, AF_NETLINK};
+    static const uint32_t families[] = {AF_UNIX, AF_NETLINK, AF_INET, AF_INET6};
+    size_t count = network ? 4 : 2;
     int result = 0;
 
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]) && result == 0; i++) {
+    for (size_t i = 0; i < count && result == 0; i++) {
         const struct scmp_arg_cmp family = SCMP_A0(SCMP_CMP_EQ, families[i]);
 
         result = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, &family);
@@ -102,7 +117,20 @@ static uint32_t refusal(void)
 }
 #endif
 
-bool calls_restrict(bool only_report)
+static int allow_names(scmp_filter_ctx filter, const char *const *list, size_t count)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        int number = seccomp_syscall_resolve_name(list[i]);
+
+        if (number >= 0)
+            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
+    }
+    return result;
+}
+
+bool calls_restrict(bool only_report, struct calls_more more)
 {
     scmp_filter_ctx filter = seccomp_init(only_report ? SCMP_ACT_LOG : refusal());
     int result = filter ? 0 : -ENOMEM;
@@ -111,16 +139,16 @@ bool calls_restrict(bool only_report)
         result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (result == 0) /* a binary tree: a search of a hundred names costs seven steps */
         result = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && result == 0; i++) {
-        int number = seccomp_syscall_resolve_name(names[i]);
-
-        if (number >= 0)
-            result = seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
-    }
     if (result == 0)
-        result = allow_memory(filter);
+        result = allow_names(filter, names, COUNT_OF(names));
+    if (result == 0 && more.modules)
+        result = allow_names(filter, names_of_modules, COUNT_OF(names_of_modules));
+    if (result == 0 && more.network)
+        result = allow_names(filter, names_of_network, COUNT_OF(names_of_network));
     if (result == 0)
-        result = allow_sockets(filter);
+        result = allow_memory(filter, more.modules);
+    if (result == 0)
+        result = allow_sockets(filter, more.network);
     if (result == 0)
         result = seccomp_load(filter);
     if (filter)

@@ -13,13 +13,19 @@
 
 #include "core/must.h"
 
+/* What is on the list as well. */
+struct calls_more {
+    bool modules; /* a script's: their code is mapped, and what a database does with its files */
+    bool network; /* connections to others */
+};
+
 /**
  * Thread:  main, at any time: it holds for all threads from now on, and for good.
  *
  * @only_report: refuse nothing; the kernel's log says what would have been (type=1326).
  * Returns: false with errno set: this kernel does not let us.
  */
-MUST_CHECK bool calls_restrict(bool only_report);
+MUST_CHECK bool calls_restrict(bool only_report, struct calls_more more);
 
 #define CALLS_NAME_BYTES 32
 

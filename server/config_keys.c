@@ -703,7 +703,18 @@ const struct config_key config_keys[] = {
         .fallback = 0,
         .choices = switch_words,
         .why = "on: scripts may use os.execute and io.popen, and open any file and module. off: "
-               "only files of the script's own folder, and the system's Lua modules.",
+               "only files of the script's own folder, and the system's Lua modules. With on, "
+               "harden limits neither files nor system calls: programs need them.",
+    },
+    {
+        "script.network",
+        KEY_CHOICE,
+        "",
+        FIELD(script.network),
+        .fallback = 0,
+        .choices = switch_words,
+        .why = "on: scripts may connect to others, a database or another broker for example. off: "
+               "harden keeps the process from it.",
     },
     {
         "log.level",

@@ -129,14 +129,21 @@ static void allow_tls(struct sandbox *sandbox, const struct config_tls *tls)
 }
 
 /* A script may read its own folder and the system's Lua modules, which bring libraries along. */
-static void allow_script(struct sandbox *sandbox, const struct config_instance *instance)
+static void allow_script(struct sandbox *sandbox, const struct config_instance *instance,
+                         bool network)
 {
+    static const char *const resolver[] = {"/etc/resolv.conf",   "/etc/hosts",
+                                           "/etc/nsswitch.conf", "/etc/host.conf",
+                                           "/etc/gai.conf",      "/etc/services"};
     static const char *const modules[] = {"/usr/share/lua", "/usr/local/share/lua",
                                           "/usr/local/lib", "/usr/lib", "/lib"};
 
     if (!instance->script_path)
         return;
     sandbox_allow_folder_of(sandbox, instance->script_path);
+    if (network)
+        for (uint32_t i = 0; i < COUNT_OF(resolver); i++)
+            (void)!sandbox_allow(sandbox, resolver[i], false);
     for (uint32_t i = 0; i < COUNT_OF(modules); i++) /* those that are there */
         (void)!sandbox_allow(sandbox, modules[i], false);
 }
@@ -150,7 +157,7 @@ static void allow_configured(struct sandbox *sandbox, const struct config *confi
         sandbox_allow_folder_of(sandbox, config->instances[i].users_path);
         sandbox_allow_folder_of(sandbox, config->instances[i].keys_path);
         sandbox_allow_folder_of(sandbox, config->instances[i].acl_path);
-        allow_script(sandbox, &config->instances[i]);
+        allow_script(sandbox, &config->instances[i], config->script.network);
     }
     sandbox_allow_folder_of(sandbox, config->web.token_file);
     sandbox_allow_folder_of(sandbox, config->web.users);
@@ -163,7 +170,7 @@ static bool enter_sandbox(const struct config *config, char *error)
 {
     struct sandbox sandbox;
 
-    if (!sandbox_open(&sandbox)) {
+    if (!sandbox_open(&sandbox, config->script.network)) {
         log_event(LOG_LEVEL_WARNING, "harden.no_landlock",
                   "this kernel does not limit which files we touch (%s)", strerror(errno));
         return true;
@@ -193,6 +200,11 @@ enum status harden_begin(const struct config *config, char error[HARDEN_ERROR_BY
     }
     if (config->harden == CONFIG_HARDEN_REPORT)
         return STATUS_OK; /* landlock knows no mode that refuses nothing */
+    if (config->script.allow_os) {
+        log_event(LOG_LEVEL_WARNING, "harden.scripts",
+                  "script.allow_os: neither files nor system calls are limited");
+        return STATUS_OK;
+    }
     if (mkdir(config->data_dir, 0700) != 0 && errno != EEXIST) {
         fail(error, "cannot make the data dir", config->data_dir);
         return STATUS_SYSTEM;
@@ -206,9 +218,13 @@ void harden_end(const struct config *config)
 {
     bool only_report = config->harden == CONFIG_HARDEN_REPORT;
 
-    if (config->harden == CONFIG_HARDEN_OFF || IS_SANITIZED)
+    struct calls_more more = {.network = config->script.network};
+
+    for (uint32_t i = 0; i < config->instance_count; i++)
+        more.modules |= config->instances[i].script_path != NULL;
+    if (config->harden == CONFIG_HARDEN_OFF || IS_SANITIZED || config->script.allow_os)
         return;
-    if (calls_restrict(only_report))
+    if (calls_restrict(only_report, more))
         log_event(LOG_LEVEL_INFO, "harden.calls", "seccomp=%s", only_report ? "report" : "on");
     else
         log_event(LOG_LEVEL_WARNING, "harden.no_seccomp", "system calls are not filtered: %s",

@@ -51,7 +51,7 @@ static uint64_t access_of(int abi)
     return access;
 }
 
-bool sandbox_open(struct sandbox *sandbox)
+bool sandbox_open(struct sandbox *sandbox, bool network)
 {
     *sandbox = (struct sandbox){.fd = -1};
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -59,7 +59,7 @@ bool sandbox_open(struct sandbox *sandbox)
     if (abi < 1)
         return false;
     struct ruleset ruleset = {.handled_fs = access_of(abi),
-                              .handled_net = abi >= 4 ? NET_BIND_AND_CONNECT_TCP : 0};
+                              .handled_net = abi >= 4 && !network ? NET_BIND_AND_CONNECT_TCP : 0};
     size_t bytes = abi >= 4 ? sizeof(ruleset) : sizeof(ruleset.handled_fs);
     sandbox->fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, bytes, 0);
     if (sandbox->fd < 0)

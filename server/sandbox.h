@@ -20,8 +20,9 @@ struct sandbox {
     uint32_t allowed_count;
 };
 
-/* Returns: false when the kernel has no landlock, or does not let us; errno says which. */
-MUST_CHECK bool sandbox_open(struct sandbox *sandbox);
+/* @network: leave TCP alone. Returns: false when the kernel has no landlock, or does not let us;
+ * errno says which. */
+MUST_CHECK bool sandbox_open(struct sandbox *sandbox, bool network);
 
 /* Everything below the folder (or the file) @path may be read, and with @may_write changed.
  * Returns: false with errno set; ENOENT for a path that is not there. */

@@ -244,7 +244,6 @@ class BadScriptTest(ScriptTest):
 
 
 class DatabaseTest(ScriptTest):
-    settings = "harden = off"  # a module is mapped executable
     script = """
         local hub = require"smq.hub".create()
         local database = require"luasql.sqlite3".sqlite3():connect("")

@@ -4,6 +4,7 @@
  * its checks failed. (Sanitizers make calls of their own: not there.) */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -39,6 +40,8 @@ static void in_child(void (*run)(void))
     cr_assert_eq(WEXITSTATUS(status), 0, "the check in line %d failed", WEXITSTATUS(status));
 }
 
+static const struct calls_more nothing_more;
+
 static bool is_refused(long result)
 {
     return result == -1 && errno == EPERM;
@@ -48,7 +51,7 @@ static void refuse(void)
 {
     char name[CALLS_NAME_BYTES];
 
-    CHECK(calls_restrict(false));
+    CHECK(calls_restrict(false, nothing_more));
     CHECK(!calls_next_refused(name));
     CHECK(is_refused(syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0)));
     CHECK(is_refused(syscall(SYS_execve, "/bin/true", NULL, NULL)));
@@ -59,9 +62,37 @@ static void refuse(void)
     CHECK(syscall(SYS_getpid) == getpid());
 }
 
+/* This very program, as a module would be mapped. */
+static void *map_code(int protection)
+{
+    int fd = open("/proc/self/exe", O_RDONLY);
+
+    CHECK(fd >= 0);
+    return mmap(NULL, 4096, protection, MAP_PRIVATE, fd, 0);
+}
+
+static void allow_modules(void)
+{
+    CHECK(calls_restrict(false, (struct calls_more){.modules = true}));
+    CHECK(map_code(PROT_READ | PROT_EXEC) != MAP_FAILED);
+    CHECK(map_code(PROT_READ | PROT_WRITE | PROT_EXEC) == MAP_FAILED && errno == EPERM);
+    CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          MAP_FAILED);
+    CHECK(is_refused(socket(AF_INET, SOCK_STREAM, 0)));
+    CHECK(is_refused(syscall(SYS_execve, "/bin/true", NULL, NULL)));
+}
+
+static void allow_network(void)
+{
+    CHECK(calls_restrict(false, (struct calls_more){.network = true}));
+    CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0);
+    CHECK(is_refused(socket(AF_PACKET, SOCK_RAW, 0)));
+    CHECK(map_code(PROT_READ | PROT_EXEC) == MAP_FAILED);
+}
+
 static void refuse_by_argument(void)
 {
-    CHECK(calls_restrict(false));
+    CHECK(calls_restrict(false, nothing_more));
     CHECK(is_refused(socket(AF_INET, SOCK_STREAM, 0)));
     CHECK(socket(AF_UNIX, SOCK_DGRAM, 0) >= 0);
     void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -90,7 +121,7 @@ static void refuse_in_an_older_thread(void)
 
     CHECK(sem_init(&restricted, 0, 0) == 0);
     CHECK(pthread_create(&thread, NULL, wait_and_try, NULL) == 0);
-    CHECK(calls_restrict(false));
+    CHECK(calls_restrict(false, nothing_more));
     CHECK(sem_post(&restricted) == 0);
     CHECK(pthread_join(thread, &refused) == 0);
     CHECK(refused);
@@ -100,7 +131,7 @@ static void report(void)
 {
     char name[CALLS_NAME_BYTES];
 
-    CHECK(calls_restrict(true));
+    CHECK(calls_restrict(true, nothing_more));
     CHECK(socket(AF_INET, SOCK_STREAM, 0) >= 0);
     CHECK(syscall(SYS_getppid) > 0);
     CHECK(!calls_next_refused(name));
@@ -114,6 +145,16 @@ Test(calls, refuses_what_is_not_on_the_list_and_names_it_once)
 Test(calls, allows_no_memory_that_can_be_run_and_no_socket_to_elsewhere)
 {
     in_child(refuse_by_argument);
+}
+
+Test(calls, lets_scripts_map_code_of_files_and_nothing_else_that_can_be_run)
+{
+    in_child(allow_modules);
+}
+
+Test(calls, lets_scripts_connect_where_that_is_allowed)
+{
+    in_child(allow_network);
 }
 
 Test(calls, holds_for_threads_that_are_there_already)

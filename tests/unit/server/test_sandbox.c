@@ -84,7 +84,7 @@ static bool can_make(const char *path)
 /* Returns: false when this kernel has no landlock, so that there is nothing to test. */
 static bool enter(struct sandbox *sandbox)
 {
-    if (!sandbox_open(sandbox))
+    if (!sandbox_open(sandbox, false))
         return false;
     CHECK(sandbox_allow(sandbox, "data", true));
     sandbox_allow_folder_of(sandbox, "certs/key");
