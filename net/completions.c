@@ -2,8 +2,8 @@
  * net/completions.c — requests to the kernel, and a row for each kind of answer.
  *
  * Thread: the I/O thread. user_data is operation, generation and slot. A slot is not given out
- * again before every operation on it has come home, so a stale completion would be a bug of the
- * kernel or ours; it is counted and ignored.
+ * again before every operation on it has come home, so a stale completion, or a second one of a
+ * request that has ended, would be a bug of the kernel or ours; it is counted and ignored.
  */
 #include "net/completions.h"
 
@@ -22,6 +22,7 @@
 
 #define SCRATCH_COUNT     128u
 #define INSTANT_BYTES_MAX 4096u
+#define ACCEPT_TICKS      2u /* after a failed accept, until the next; half of them on average */
 
 struct send_scratch {
     struct msghdr header;
@@ -291,8 +292,9 @@ void reactor_attend(struct reactor *reactor, struct conn *conn)
 
 void reactor_accept(struct reactor *reactor)
 {
-    if (reactor->accept_paused)
+    if (reactor->accept_paused && reactor->io.now_tick - reactor->accept_failed_tick < ACCEPT_TICKS)
         return;
+    reactor->accept_paused = false;
     for (uint32_t i = 0; i < reactor->listener_count; i++) {
         if (reactor->accept_armed_mask & 1u << i)
             continue;
@@ -336,6 +338,7 @@ static void on_accepted(struct reactor *reactor, uint32_t slot_index, uint8_t li
     struct io *io = &reactor->io;
 
     io_count(io, IO_STAT_ACCEPTED, 1);
+    reactor->accept_told = false;
     if (io->draining) {
         close_slot(reactor, slot_index, NULL);
         return;
@@ -377,8 +380,14 @@ static void on_accept(struct reactor *reactor, const struct io_uring_cqe *cqe)
     if (cqe->res == -ECANCELED)
         return;
     io_count(&reactor->io, IO_STAT_ACCEPT_ERRORS, 1);
-    if (cqe->res == -ENFILE) { /* the table is full: the next close makes room */
-        reactor->accept_paused = true;
+    if (cqe->res == -ECONNABORTED)
+        return; /* whoever it was has gone again */
+    /* Our table is full, and the next close makes room; or the machine's is, or it has no memory:
+     * nobody tells us when that is over. */
+    reactor->accept_paused = true;
+    reactor->accept_failed_tick = reactor->io.now_tick;
+    if (cqe->res == -ENFILE && !reactor->accept_told) {
+        reactor->accept_told = true;
         log_event(LOG_LEVEL_WARNING, "io.descriptors_full",
                   "slots=%u; more threads.io or a larger RLIMIT_NOFILE would carry more",
                   reactor->io.slot_count_max);
@@ -517,7 +526,10 @@ static struct conn *conn_of(struct reactor *reactor, const struct io_uring_cqe *
 static void conn_completion(struct reactor *reactor, struct conn *conn, enum conn_op op,
                             const struct io_uring_cqe *cqe)
 {
-    must(conn->ops & OP_BIT(op));
+    if (!(conn->ops & OP_BIT(op))) { /* the kernel has said so already: as good as a stale one */
+        io_count(&reactor->io, IO_STAT_STALE, 1);
+        return;
+    }
     if (!(cqe->flags & IORING_CQE_F_MORE))
         conn->ops &= (uint8_t)~OP_BIT(op);
     switch (op) {

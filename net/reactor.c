@@ -65,7 +65,7 @@ void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *
     reactor->log_lane = log_lane;
     reactor->started = started;
     reactor->accept_armed_mask = 0;
-    reactor->failed = reactor->accept_paused = false;
+    reactor->failed = reactor->accept_paused = reactor->accept_told = false;
     reactor->drain_cursor = 0;
     reactor->scratch_used = reactor->instant_count = 0;
     reactor->error[0] = '\0';
@@ -219,7 +219,9 @@ static void enter_and_wait(struct reactor *reactor)
     uint32_t ticks = wheel_ticks_to_next(&io->wheel);
     uint64_t wait_ms = (uint64_t)min_u32(ticks, WHEEL_SLOTS) * WHEEL_TICK_MS;
 
-    if (secure_needs_ticks(io) || mem_is_tight(io->mem.budget)) /* io_shed_step looks again */
+    bool needs_ticks = secure_needs_ticks(io) || mem_is_tight(io->mem.budget) /* io_shed_step */
+                       || reactor->accept_paused;
+    if (needs_ticks)
         wait_ms = WHEEL_TICK_MS;
     struct __kernel_timespec timeout = {.tv_sec = (int64_t)(wait_ms / 1000),
                                         .tv_nsec = (int64_t)(wait_ms % 1000) * 1000000};
@@ -236,7 +238,8 @@ static void enter_and_wait(struct reactor *reactor)
     io_count(io, IO_STAT_SLEEPS, 1);
     check_entered(io_uring_submit_and_wait_timeout(
         &reactor->uring.kernel, &cqe, reactor->instant_count + 1,
-        ticks == UINT32_MAX && reactor->instant_count == 0 ? NULL : &timeout, NULL));
+        ticks == UINT32_MAX && reactor->instant_count == 0 && !needs_ticks ? NULL : &timeout,
+        NULL));
     parker_cancel(reactor->parker);
 }
 

@@ -31,7 +31,9 @@ struct reactor {
     uint32_t accept_armed_mask; /* listeners with a multishot accept in the kernel */
     bool knows_peer_addresses;  /* the kernel can tell (6.7) */
     bool failed;                /* could not start: see error */
-    bool accept_paused;         /* no free descriptor: until a connection has closed */
+    bool accept_paused;         /* it failed: until a connection has closed, or for a moment */
+    bool accept_told;           /* that there are no descriptors: in the log, once */
+    uint32_t accept_failed_tick;
     uint32_t drain_cursor;
     uint32_t scratch_used;
     uint32_t instant_count; /* completions that this turn's own requests bring at once */

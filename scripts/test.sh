@@ -184,6 +184,7 @@ run_wire() {
         skip "$1/smqd is not there"
         return
     fi
+    NINJA_TARGETS=smqd-faulty need_build "$1" || return
     output=$(SMQD=$1/smqd timeout 1800 python3 tests/wire/run.py "${@:2}" 2>&1)
     code=$?
     account "wire tests against $*" $code "$output"
