@@ -168,7 +168,7 @@ def subscribe_and_observe(talk):
 
 def publish_to_itself(talk):
     client = talk.connect()
-    topic = client.subscribe("faults/echo")
+    topic = client.subscribe(f"faults/echo of {client.etid}")
     for payload in (b"small", LARGE):
         client.publish(topic, payload)
         talk.gets(client, publish(topic, client.etid, payload))
@@ -387,4 +387,19 @@ class SmallRingsTest(FaultTest):
             )
             self.check_bystanders()
         self.wait_until(self.is_at_rest, "all is given back")
+
+    def test_more_completions_at_once_than_there_is_room_for(self):
+        """They came while the server stood still, so that it finds them all together."""
+        talk = Talk(self.server)
+        self.addCleanup(talk.close)
+        clients = [talk.connect() for _ in range(64)]
+        self.server.signal(signal.SIGSTOP)
+        for client in clients:
+            client.send(PING)
+        self.server.signal(signal.SIGCONT)
+        for client in clients:
+            client.expect(PONG)
         self.assertGreater(self.server.counter("io.cq_overflows_total"), 0)
+        talk.close()
+        self.check_bystanders()
+        self.wait_until(self.is_at_rest, "all is given back")
