@@ -24,7 +24,8 @@ bench: build ## measure smqd beside its peers (bench/run.sh)
 	@scripts/apt-install.sh bench
 	@bench/run.sh
 
-soak: build ## simulate with random seeds (make soak TIME=3600; default 600 s), then an hour of TLS devices
+soak: build ## simulate (make soak TIME=3600; default 600 s), fuzz two hours, then an hour of TLS devices
+	@scripts/apt-install.sh fuzz
 	@scripts/soak.sh $(TIME)
 
 fuzz: ## fuzz each parser; make fuzz TIME=3600 (seconds for each, default 60)
