@@ -227,3 +227,48 @@ class SomeTopicsTest(ScriptTest):
         sender.publish(sender.create("free"), b"censored")
         receiver.expect(publish(free, sender.etid, b"censored"))
         self.assertEqual(self.function("onpublish")["calls_total"], before + 2)
+
+
+class SlowTest(ScriptTest):
+    """A hook that lasts until the test lets it go on: who waits for it waits, and nobody else does."""
+
+    settings = "script { callback_ms = 20000 }"
+    script = """
+        require"smq.hub".create{
+            authenticate = function(credentials)
+                while credentials ~= "" do
+                    local file = io.open(credentials)
+                    if file then
+                        file:close()
+                        break
+                    end
+                end
+                return 0
+            end,
+        }
+    """
+
+    def ask_to_wait(self, uid):
+        """Ask to come in, and for a subscription already."""
+        client = self.bootstrap()
+        client.uid = uid
+        client.send(connect_frame(uid, str(self.folder / "go").encode()), subscribe(self.topic()))
+        return client
+
+    def test_who_waits_and_who_does_not(self):
+        sender, receiver = self.connect(), self.connect()
+        tid = receiver.subscribe(self.topic("fast"))
+        first, gone, second = (self.ask_to_wait(self.new_uid()) for _ in range(3))
+        heir = self.ask_to_wait(second.uid)
+        crowd = [self.ask_to_wait(self.new_uid()) for _ in range(200)]
+        gone.reset()
+        for i in range(100):
+            sender.publish(tid, b"%d" % i)
+            receiver.expect(publish(tid, sender.etid, b"%d" % i))
+        self.connect(path=PLAIN).subscribe(self.topic())
+        (self.folder / "go").write_text("")
+        second.read_connack()
+        for client in (first, heir, *crowd):
+            client.read_connack()
+            client.expect_type(wire.SMQ_SUBACK)
+        self.assertEqual(second.etid, heir.etid, "it was taken over while both waited")
