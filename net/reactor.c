@@ -67,6 +67,7 @@ void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *
     reactor->accept_armed_mask = 0;
     reactor->failed = reactor->accept_paused = reactor->accept_told = false;
     reactor->drain_cursor = 0;
+    reactor->closing_first = MARKED_NONE;
     reactor->scratch_used = reactor->instant_count = 0;
     reactor->error[0] = '\0';
 }
@@ -148,20 +149,23 @@ static void expire_timers(struct reactor *reactor)
 static void attend_to_marked(struct reactor *reactor)
 {
     struct io *io = &reactor->io;
-    uint32_t later_first = MARKED_NONE;
-    uint32_t closing_count = 0;
     struct conn *conn;
 
     while ((conn = conn_next_marked(io)) != NULL) {
-        if (conn->state != CONN_CLOSING || closing_count++ < CLOSED_A_TURN) {
+        if (conn->state != CONN_CLOSING) {
             reactor_attend(reactor, conn);
             continue;
         }
-        conn->flags |= CONN_MARKED; /* it stays so, for the next turn */
-        conn->marked_next = later_first;
-        later_first = conn->slot_index;
+        conn->flags |= CONN_MARKED; /* it stays so until its turn */
+        conn->marked_next = reactor->closing_first;
+        reactor->closing_first = conn->slot_index;
     }
-    io->marked_first = later_first;
+    for (uint32_t i = 0; i < CLOSED_A_TURN && reactor->closing_first != MARKED_NONE; i++) {
+        conn = conn_at(io, reactor->closing_first);
+        reactor->closing_first = conn->marked_next;
+        conn->flags &= ~CONN_MARKED;
+        reactor_attend(reactor, conn);
+    }
 }
 
 /* Shutting down: a bite of the connections each turn, then the farewell. */
@@ -192,9 +196,9 @@ static bool has_work(const struct reactor *reactor)
 {
     const struct io *io = &reactor->io;
 
-    return io->marked_first != MARKED_NONE || io->is_listing || secure_has_work(io) ||
-           wheel_is_behind(&io->wheel, io->now_tick) || io_auth_has_work(io) || door_has_work(io) ||
-           port_has_mail(io->port) ||
+    return io->marked_first != MARKED_NONE || reactor->closing_first != MARKED_NONE ||
+           io->is_listing || secure_has_work(io) || wheel_is_behind(&io->wheel, io->now_tick) ||
+           io_auth_has_work(io) || door_has_work(io) || port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }

@@ -35,6 +35,7 @@ struct reactor {
     bool accept_told;           /* that there are no descriptors: in the log, once */
     uint32_t accept_failed_tick;
     uint32_t drain_cursor;
+    uint32_t closing_first; /* slot of the first that waits for its turn to close */
     uint32_t scratch_used;
     uint32_t instant_count; /* completions that this turn's own requests bring at once */
     struct send_scratch *scratch;
