@@ -483,10 +483,6 @@ void hub_open_library(lua_State *L)
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     luaL_newlib(L, native);
-    lua_getglobal(L, "ba");
-    lua_getfield(L, -1, "b64decode");
-    lua_setfield(L, -3, "b64decode");
-    lua_pop(L, 1);
 }
 
 /* -- from the broker -- */

@@ -151,18 +151,12 @@ function info_meta.__index(info, key)
     return rawget(info, key)
 end
 
--- The user of HTTP's Basic authentication: nobody has looked at the password yet.
-local function basic_user(head)
-    local words = head:match("\r?\n[Aa]uthorization:%s*[Bb]asic%s+(%S+)")
-    return words and (native.b64decode(words) or ""):match("^([^:]+):")
-end
-
 local function new_peer(it, record)
     local sock = setmetatable({ key = record[KEY], name = record[ADDRESS] }, sock_meta)
     local has_name = record[LOGIN] == "user" or record[LOGIN] == "web"
     local info = setmetatable({
         uid = record[UID], info = record[INFO], seed = record[SEED], sock = sock,
-        peername = record[ADDRESS], secure = record[SECURE], uname = has_name and record[NAME] or basic_user(record[HEAD] or ""),
+        peername = record[ADDRESS], secure = record[SECURE], uname = has_name and record[NAME] or nil,
     }, info_meta)
     if record[DIGEST] then
         info.cert = { subject = record[CERT], serial = record[SERIAL], sha256 = record[DIGEST] }

@@ -1,6 +1,6 @@
 -- configs/examples/bridge.lua: what is published to "alarm" is posted to a web service of this machine.
 --
--- It needs Debian's lua-socket, and script_network or harden = off, as smqd itself calls nobody. The
+-- It needs Debian's lua-socket, and leave to call others, which smqd otherwise does not have: bridge.conf. The
 -- service's answer goes to "alarm/answer". The request is made in smq.async: a service that hangs holds up
 -- the next request, and nobody else.
 

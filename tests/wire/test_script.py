@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 
-from smqwire import WireTest, connect_frame, publish, wire
+from smqwire import WireTest, publish
 
 PLAIN = "/plain.lsp"  # an instance without a script, beside the one with it
 SERVER = 1  # the script's ETID
@@ -267,12 +267,7 @@ class DatabaseTest(ScriptTest):
 class KnownPeersTest(ScriptTest):
     script = """
         local hub
-        hub = require"smq.hub".create{
-            authenticate = function(_, info)
-                if info.uid:match("^known%-") and info.uname ~= "alice" then return 3, "no alice" end
-                return 0
-            end,
-        }
+        hub = require"smq.hub".create()
         hub:subscribe("peers", { onmsg = function(_, from)
             local lines = {}
             for sock, peer in hub:peers() do
@@ -283,19 +278,6 @@ class KnownPeersTest(ScriptTest):
             hub:publish(lines, from)
         end })
     """
-
-    def test_the_user_of_the_request_is_known(self):
-        for words, is_let_in in ((b"YWxpY2U6c2VjcmV0", True), (b"Ym9iOnNlY3JldA==", False)):
-            client = self.dial()
-            client.send(
-                b"GET /smq.lsp HTTP/1.0\r\nHost: localhost\r\nSimpleMQ: 1\r\nAuthorization: Basic " + words + b"\r\n\r\n"
-            )
-            client.read_init()
-            client.send(connect_frame(b"known-" + words))
-            if is_let_in:
-                client.read_connack()
-            else:
-                client.expect_refused(3)
 
     def test_a_new_script_knows_who_is_in(self):
         client = self.connect(info=b"a lamp")

@@ -99,7 +99,7 @@ class HooksTest(ScriptTest):
         newcomer.read_connack()
         uid, text, url, data, firmware, uname, secure, address, seed = json.loads(self.log(client)[0])
         self.assertEqual((uid.encode(), text, url, data), (newcomer.uid, "a lamp", "/smq.lsp", {"room": "4 2", "x": "1"}))
-        self.assertEqual((firmware, uname, secure, address, seed), ("7", "alice", False, True, True))
+        self.assertEqual((firmware, uname, secure, address, seed), ("7", "", False, True, True))
 
     def test_it_permits_names(self):
         client = self.connect()
