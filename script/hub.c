@@ -27,15 +27,22 @@ static struct hub *check_hub(lua_State *L)
     return *(struct hub **)luaL_checkudata(L, 1, CORE_TYPE);
 }
 
+/* luaL_error() does not return, but its prototype does not say so. */
+#define RAISE(...)                                                                                 \
+    do {                                                                                           \
+        luaL_error(__VA_ARGS__);                                                                   \
+        must_never("an error in Lua was raised, and nothing happened");                            \
+    } while (0)
+
 /* The same, connected. */
 static struct link *check_link(lua_State *L)
 {
     struct hub *hub = check_hub(L);
 
     if (!hub->link)
-        luaL_error(L, "this hub is not bound to an instance: call hub:listen(path) first");
+        RAISE(L, "this hub is not bound to an instance: call hub:listen(path) first");
     if (hub->link->client.state != LOCAL_LIVE)
-        luaL_error(L, "this hub's client has been ended: another one took its place");
+        RAISE(L, "this hub's client has been ended: another one took its place");
     return hub->link;
 }
 
@@ -63,8 +70,7 @@ static void bind_to(lua_State *L, struct hub *hub, uint16_t instance_index)
 
     hub->link = link_take(hub->state->script, instance_index, hub->is_random, &why);
     if (!hub->link)
-        luaL_error(L, "instance \"%s\": %s",
-                   hub->state->script->config->instances[instance_index].path, why);
+        RAISE(L, "instance \"%s\": %s", hub->state->script->config->instances[instance_index].path, why);
     hub->link->waiting_max = hub->queue_max;
 }
 

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-NINJA_TARGETS=none CC=clang scripts/build.sh build-clang
+NINJA_TARGETS=build.ninja CC=clang scripts/build.sh build-clang # what changed since, too
 # Generated headers must be there before anything can be read.
 mapfile -t generated < <(ninja -C build-clang -t targets all | sed -n 's/\.h: CUSTOM_COMMAND.*/.h/p')
 [ ${#generated[@]} -eq 0 ] || ninja --quiet -C build-clang "${generated[@]}"
