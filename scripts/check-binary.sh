@@ -29,7 +29,7 @@ for program in "$@"; do
     has "not position-independent" 'Type: +DYN' "$headers"
     has "no RELRO" 'GNU_RELRO' "$headers"
     has "not bound at its start (-z now)" 'FLAGS.*NOW' "$headers"
-    has "no statement about the stack" 'GNU_STACK .* RW +0x' "$headers"
+    has "no statement about the stack" 'GNU_STACK .* RW +0' "$headers"
     has_not "memory that can be both written and run" ' RWE +0x' "$headers"
     has_not "relocations in code" 'TEXTREL' "$headers"
     has "no stack protector" '__stack_chk_fail' "$symbols"
