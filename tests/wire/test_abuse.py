@@ -499,6 +499,7 @@ class UnfinishedTest(AbuseTest):
         client.send(b"\xff\xff\x08" + bytes(1000))
         self.assert_ended(client)
 
+    @plain_only("it peeks at the socket")
     @raw_only("it cuts a raw frame")
     def test_a_byte_now_and_then_does_not_help(self):
         client = self.connect()

@@ -13,7 +13,7 @@ import struct
 import tempfile
 import threading
 
-from smqwire import WireTest, connect_frame, publish, wire
+from smqwire import WireTest, connect_frame, publish, raw_only, wire
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "configs" / "examples"
 SERVER = 1
@@ -115,6 +115,7 @@ class TelemetryTest(DatabaseTest):
         except sqlite3.OperationalError:  # not made yet
             return 0
 
+    @raw_only("it speaks HTTP")
     def test_the_page_is_served(self):
         for path, kind in (("/telemetry.html", b"text/html"), ("/telemetry.js", b"text/javascript")):
             client = self.dial()

@@ -563,10 +563,8 @@ class ApiTest(LoginTest):
         self.assertEqual((answer.status, answer.json()), (200, {}))
         device.expect_disconnect("maintenance")
         self.assertEqual(self.assert_status(200, f"/api/peers?ids={row['id']}", cookie).json(), {"peers": []})
-        self.assertRegex(
-            self.server.new_log(),
-            rf"web.action user=admin address=127.0.0.1 action=disconnect target={row['id']} detail=maintenance",
-        )
+        line = f"web.action user=admin address=127.0.0.1 action=disconnect target={row['id']} detail=maintenance"
+        self.wait_until(lambda: line in self.server.log(), "the audit's line")
         other.tell(other, b"still here")
         answer = self.post(f"/api/peers/{row['id']}/disconnect", {"reason": "again"}, cookie)
         self.assertEqual(answer.status, 200)
