@@ -19,7 +19,6 @@
 #include "server/harden.h"
 #include "server/notify.h"
 #include "server/options.h"
-#include "server/program_pages.h"
 
 /* One line, for people and for programs that wait for it. */
 static void say_ready(const struct broker *broker)
@@ -125,7 +124,6 @@ static int serve(const struct config *config)
     explicit_bzero(first_password, sizeof(first_password));
     say_how_to_trust(&broker);
     secrets_warn(&broker.secrets, (int64_t)time(NULL));
-    program_pages_forget();
 
     bool joined = control_run(&broker, &admin, signal_fd, &log);
     if (joined)
