@@ -126,6 +126,12 @@ class Smqd(Broker):
         self.name = name
         self.settings = list(settings)
 
+    def accepts(self):
+        """Its port takes connections before it is ready: the first start still makes a password,
+        and the 16 MB for that would be in the memory everything is compared with."""
+        with open(self.log_path, "rb") as log:
+            return b"smqd ready" in log.read()
+
     def command(self):
         scheme = "tcp" if self.credentials is None else "tls"
         settings = [] if self.credentials is None else self.credentials.smqd_settings()
