@@ -90,6 +90,14 @@ static bool push(struct io *io, struct detour *detour, struct envelope envelope)
     return false;
 }
 
+bool detour_is_full(struct io *io, const struct conn *conn)
+{
+    const struct detour *detour = detour_of(io, conn);
+
+    /* Each leaves FACTS and CONNECT, and a PEER_LEFT when it closes before its turn. */
+    return detour && detour->count >= 4 * io->config->limits.handshake_count_max;
+}
+
 /* -- who waits -- */
 
 static void hold(struct io *io, struct conn *conn)

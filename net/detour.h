@@ -39,6 +39,11 @@ void detours_deinit(struct io *io);
 /* The head of the request by which a session begins: kept for the script, if there is one. */
 void detour_keep_head(struct io *io, struct conn *conn, struct span head);
 
+/* Has the script so much to do that a Connect is better refused? Who connects and closes again and
+ * again leaves requests behind in the line, and they are large: beyond what all handshakes under
+ * way and as many that closed can have made, the line takes no more. */
+bool detour_is_full(struct io *io, const struct conn *conn);
+
 /* A Connect has been parsed: add what the script's `authenticate` may want to know. false: no
  * memory. */
 MUST_CHECK bool detour_keep_facts(struct io *io, struct conn *conn, struct span credentials,

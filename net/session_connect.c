@@ -127,6 +127,11 @@ void session_connect(struct io *io, struct conn *conn, const struct smq_frame *f
         session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the broker is shutting down");
         return;
     }
+    if (detour_is_full(io, conn)) {
+        io_count(io, IO_STAT_REFUSED_BUSY, 1);
+        session_refuse(io, conn, SMQ_CONNACK_UNAVAILABLE, "the script has too much to do");
+        return;
+    }
     struct identity identity = {.uid = connect.uid, .info = connect.info};
 
     identity.info.bytes_count = min_size(connect.info.bytes_count, LIMIT_INFO_BYTES);

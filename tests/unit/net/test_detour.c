@@ -14,7 +14,7 @@
 #include "net/detour.h"
 #include "tests/unit/net/little_client.h"
 
-#define MAIL_MAX 4096u
+#define MAIL_MAX 65536u
 
 static uint8_t mail[MAIL_MAX]; /* kinds of what came to the script */
 static uint32_t mail_count;
@@ -161,6 +161,34 @@ Test(detour, who_closes_while_the_script_thinks_leaves_nothing)
     broker.script_sleeps = false;
     little_settle(&broker);
     cr_assert_eq(mail[mail_count - 1], ENVELOPE_PEER_LEFT);
+    stop();
+}
+
+/* Who comes and goes while the script sleeps would fill memory with what it leaves behind. */
+Test(detour, who_connects_and_closes_again_and_again_is_refused_in_time)
+{
+    uint32_t refused_count = 0;
+
+    broker.config.limits.handshake_count_max = 50;
+    broker.script_sleeps = true;
+    for (uint32_t i = 0; i < 10 * broker.config.limits.handshake_count_max; i++) {
+        dial(3);
+        say_text(3, DEVICE_HEAD);
+        say_frame(3, SMQ_CONNECT, "\1\6lamp01", 9);
+        little_settle(&broker);
+        if (little_io_stat(&broker, IO_STAT_REFUSED_BUSY) > refused_count) {
+            (void)hear(3, SMQ_INIT);
+            cr_assert_eq(hear(3, SMQ_CONNACK).data[0], SMQ_CONNACK_UNAVAILABLE);
+            refused_count++;
+        }
+        little_reset(&broker, 0, 3);
+        little_settle(&broker);
+    }
+    cr_assert_gt(refused_count, 0);
+    cr_assert_leq(broker.ios[0].detour_waiting_count, 5 * broker.config.limits.handshake_count_max);
+    broker.script_sleeps = false;
+    little_settle(&broker);
+    (void)join(4, "lamp02"); /* and then all is as before */
     stop();
 }
 
