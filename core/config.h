@@ -140,6 +140,7 @@ struct config_web {
     char *root;           /* a folder of the user's pages, served at "/" */
     char *echo;           /* a path where WebSockets hear what they say; "" or NULL: none */
     uint32_t machines;    /* enum config_machines */
+    char *machines_url;   /* the one listener on which they may, as in listen; "" or NULL: any */
     char *token_file;     /* its first line lets programs read the API */
     char *users;          /* who may log in; "": web-users in the data dir */
     uint32_t session_ms;  /* a session ends after so long without a request */

@@ -388,6 +388,14 @@ void config_add_admin_instance(struct config *config)
 #undef X
 }
 
+static bool has_listener(const struct config *config, const char *url)
+{
+    for (uint32_t i = 0; i < config->listener_count; i++)
+        if (strcmp(config->listeners[i].url, url) == 0)
+            return true;
+    return false;
+}
+
 static bool check_web(const struct config *config, const char *origin, struct config_error *error)
 {
     const struct config_web *web = &config->web;
@@ -408,6 +416,11 @@ static bool check_web(const struct config *config, const char *origin, struct co
         if (strcmp(config->instances[i].path, web->ui) == 0)
             return config_fail(error, "%s: web.ui: \"%s\" is the path of a broker instance", origin,
                                web->ui);
+    if (web->machines_url[0] != '\0' && !has_listener(config, web->machines_url))
+        return config_fail(error,
+                           "%s: web.machines_listener = \"%.80s\": not one of the addresses in "
+                           "listen",
+                           origin, web->machines_url);
     if (web->echo[0] != '\0' &&
         (!path_is_good(web->echo, reason) || has_instance(config, web->echo)))
         return config_fail(error,

@@ -624,6 +624,17 @@ const struct config_key config_keys[] = {
                "machine, all, or nobody.",
     },
     {
+        "web.machines_listener",
+        KEY_TEXT,
+        "as in listen",
+        FIELD(web.machines_url),
+        .fallback_text = "",
+        .why =
+            "The address on which /metrics, /healthz and /readyz are answered, of those in listen; "
+            "for example one that only the monitoring network reaches, with web.machines = all. "
+            "Empty: on every address.",
+    },
+    {
         "web.token_file",
         KEY_TEXT,
         "",

@@ -71,8 +71,20 @@ void web_reply_body(struct web *web, const struct asker *asker, const char *type
 
 /* -- requests -- */
 
+static bool is_machines_listener(const struct config *config, uint32_t listener_index)
+{
+    const char *url = config->web.machines_url;
+
+    if (!url || url[0] == '\0')
+        return true;
+    must(listener_index < config->listener_count);
+    return strcmp(url, config->listeners[listener_index].url) == 0;
+}
+
 static bool is_machine_allowed(const struct web *web, const struct http_request *request)
 {
+    if (!is_machines_listener(web->config, request->listener_index))
+        return false;
     switch ((enum config_machines)web->config->web.machines) {
     case CONFIG_MACHINES_OFF:
         return false;
@@ -100,7 +112,8 @@ static void on_machine(struct web *web, const struct asker *asker, enum route_ki
     struct body body = body_of(web->mem);
 
     if (!is_machine_allowed(web, &asker->request)) {
-        web_reply_error(web, asker, 404, "not for this address; see web.machines");
+        web_reply_error(web, asker, 404,
+                        "not for this address, or not on this one; see web.machines");
     } else if (kind == ROUTE_HEALTH) {
         say_health(web, asker, true, "alive\n", "");
     } else if (kind == ROUTE_READY) {

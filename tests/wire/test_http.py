@@ -13,9 +13,10 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 
-from smqwire import HANG_S, TLS_DIR, Server, WireTest, http_head, plain_only
+from smqwire import HANG_S, SMQD, TLS_DIR, Server, WireTest, http_head, plain_only
 
 SCHEME = "https" if TLS_DIR else "http"
 JSON_HEADERS = ("Content-Type: application/json", "X-Smqd: 1")
@@ -734,6 +735,24 @@ class NoMachinesTest(HttpTest):
     def test_machines_can_be_kept_out(self):
         for path in ("/metrics", "/healthz", "/readyz"):
             self.assert_status(404, path)
+
+
+class MachinesListenerTest(HttpTest):
+    URL = "tcp://127.0.0.2:0"
+    args = ("--listen", "tcp://127.0.0.1:0", "--listen", URL, "--set", f"web.machines_listener={URL}")
+
+    def test_machines_ask_on_the_one_address_that_is_for_them(self):
+        self.assert_status(404, "/healthz")
+        for path in ("/healthz", "/readyz", "/metrics"):
+            self.assert_status(200, path, client=self.dial(listener=1))
+
+    def test_it_must_be_one_of_those_in_listen(self):
+        checked = subprocess.run(
+            [SMQD, "--check-config", "--set", "web.machines_listener=tcp://127.0.0.1:1"],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        self.assertNotEqual(checked.returncode, 0)
+        self.assertIn("not one of the addresses in listen", checked.stderr)
 
 
 class NoWebTest(HttpTest):
