@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define COLUMN_COUNT_MAX  128
 #define CELL_BYTES        80
@@ -110,6 +111,17 @@ static bool is_id(const char *name)
     return ends_with(name, "id") || ends_with(name, "port") || ends_with(name, "index");
 }
 
+/* A moment in Unix milliseconds, as a clock on the wall here shows it. */
+static void format_moment(char *room, size_t room_bytes, json_int_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm local;
+
+    if (!localtime_r(&seconds, &local) ||
+        strftime(room, room_bytes, "%Y-%m-%d %H:%M:%S", &local) == 0)
+        snprintf(room, room_bytes, "%" JSON_INTEGER_FORMAT, unix_ms);
+}
+
 static void format_number(const char *name, const json_t *value, char *room, size_t room_bytes)
 {
     double number = json_number_value(value);
@@ -118,6 +130,10 @@ static void format_number(const char *name, const json_t *value, char *room, siz
         double ns;
     } times[] = {{"_ms", 1e6}, {"_us", 1e3}, {"_ns", 1}};
 
+    if (strcmp(name, "since") == 0) {
+        format_moment(room, room_bytes, json_integer_value(value));
+        return;
+    }
     if (ends_with(name, "bytes")) {
         format_unit(room, room_bytes, number, byte_units, UNIT_COUNT(byte_units));
         return;

@@ -747,7 +747,9 @@ class BrokerTest(smqwire.WireTest, CliTest):
         process = self.start_smq("sub", "peers-test", "--uid", "a-known-uid", "-v")
         self.read_line(process.stderr, "subscribed to")
         directory = str(self.server.data_dir)
-        self.assertIn(b"a-known-uid", self.run_smq("peers", "-d", directory)[0])
+        table = self.run_smq("peers", "-d", directory)[0]
+        self.assertIn(b"a-known-uid", table)
+        self.assertRegex(table, rb" 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d ", "since when, as a clock shows it")
         self.assertIn("a-known-uid", json.dumps(json.loads(self.run_smq("peers", "-j", "-d", directory)[0])))
         for arguments in ([], ["--memory"]):
             self.assertNotEqual(self.run_smq("stats", *arguments, "-d", directory)[0], b"")
