@@ -40,7 +40,8 @@ enum status admin_init(struct admin *admin, struct broker *broker, char error[AD
     for (uint32_t i = 0; i < ADMIN_CLIENTS_MAX; i++)
         admin->clients[i].fd = -1;
     if (mkdir(data_dir, 0700) < 0 && errno != EEXIST) {
-        snprintf(error, ADMIN_ERROR_BYTES, "cannot make the data dir %s: %s", data_dir,
+        snprintf(error, ADMIN_ERROR_BYTES,
+                 "cannot make the data dir %s: %s; --data-dir names another", data_dir,
                  strerror(errno));
         return STATUS_SYSTEM;
     }
@@ -64,8 +65,10 @@ enum status admin_init(struct admin *admin, struct broker *broker, char error[AD
                      listen(admin->listen_fd, ADMIN_CLIENTS_MAX) == 0;
     umask(old_mask);
     if (!listening) {
-        snprintf(error, ADMIN_ERROR_BYTES, "cannot listen at %s: %s", address.sun_path,
-                 strerror(errno));
+        snprintf(error, ADMIN_ERROR_BYTES,
+                 "cannot listen at %s: %s; --data-dir names a folder "
+                 "in which smqd may write",
+                 address.sun_path, strerror(errno));
         return STATUS_SYSTEM;
     }
     memcpy(admin->path, address.sun_path, sizeof(admin->path));

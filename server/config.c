@@ -57,6 +57,8 @@ void config_unknown_key(const char *name, char *text)
         "instance.users",
         "instance.keys",
         "instance.acl",
+        "instance.script",
+        "instance.origins",
         "instance.bind_uid",
     };
     const char *names[NAMES_MAX];
@@ -73,7 +75,11 @@ void config_unknown_key(const char *name, char *text)
 
     const char *nearest = suggest_nearest(name, names, count);
 
-    if (nearest)
+    if (nearest && strcmp(nearest, name) == 0)
+        snprintf(text, CONFIG_UNKNOWN_BYTES,
+                 "in a file, \"%.80s\" stands in its section: write %.*s { %s = ... }", name,
+                 (int)strcspn(name, "."), name, name + strcspn(name, ".") + 1);
+    else if (nearest)
         snprintf(text, CONFIG_UNKNOWN_BYTES, "unknown key \"%.80s\"; did you mean \"%s\"?", name,
                  nearest);
     else

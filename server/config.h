@@ -42,6 +42,14 @@ uint32_t config_core_count(void);
 /* Replace CONFIG_AUTO in threads.* by what suits @core_count cores (the table is in config.c). */
 void config_resolve_threads(struct config *config, uint32_t core_count);
 
+/**
+ * Can the files be read that @config names: accounts, keys, lists, scripts, certificates, pages?
+ *
+ * Returns: false with error->text set: which key, why not, and what makes such a file. What is in
+ *          them is judged by those who read them, and a data folder is made by the first start.
+ */
+MUST_CHECK bool config_check_files(const struct config *config, struct config_error *error);
+
 /* Add the instance that the web UI connects to (web.admin_path), when there is a web UI. After
  * config_load, which has judged the path; once. It is not printed: it is not the operator's. */
 void config_add_admin_instance(struct config *config);

@@ -94,6 +94,11 @@ static void on_error(cfg_t *cfg, const char *format, va_list arguments)
     } else if (strncmp(format, "found duplicate title", strlen("found duplicate title")) == 0) {
         snprintf(text, sizeof(text), "\"%.80s\" is there already; write it once",
                  va_arg(arguments, const char *));
+    } else if (strncmp(format, "missing opening brace", strlen("missing opening brace")) == 0) {
+        const char *section = va_arg(arguments, const char *);
+
+        snprintf(text, sizeof(text), "\"%.80s\" is a section; write %.80s { KEY = VALUE }", section,
+                 section);
     } else {
         vsnprintf(text, sizeof(text), format, arguments);
     }
@@ -404,7 +409,10 @@ static char *read_whole(const char *path, struct config_error *error)
     FILE *file = fopen(path, "re");
 
     if (!file || fstat(fileno(file), &about) != 0) {
-        (void)config_fail(error, "%s: %s", path, strerror(errno));
+        (void)config_fail(error, "%s: %s%s", path, strerror(errno),
+                          errno == ENOENT
+                              ? "; `smqd --print-config > FILE` writes one to begin with"
+                              : "");
         if (file)
             fclose(file);
         return NULL;

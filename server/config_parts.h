@@ -62,7 +62,8 @@ MUST_CHECK bool listen_url_parse(const char *url, struct config_listener *listen
 /* Room for the text of config_unknown_key. */
 #define CONFIG_UNKNOWN_BYTES 256u
 
-/* "unknown key "limits.conections"; did you mean ...?" into @text. */
+/* "unknown key "limits.conections"; did you mean ...?" into @text; of a key that is one, but was
+ * written outside of its section, where it belongs. */
 void config_unknown_key(const char *name, char *text);
 
 /* Takes what @listener points to, in every case. */

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/book.h"
 #include "core/log_writer.h"
 #include "server/admin.h"
 #include "server/broker.h"
@@ -142,6 +143,24 @@ static int serve(const struct config *config)
     return EX_OK;
 }
 
+/* For --check-config: who starts smqd hears the same from those who read the files. */
+static bool files_are_good(const struct config *config, const char *origin)
+{
+    struct config_error error;
+    char reason[AUTH_ERROR_BYTES];
+
+    if (!config_check_files(config, &error)) {
+        fprintf(stderr, "%s: %s\n", origin ? origin : "command line", error.text);
+        return false;
+    }
+    struct auth_book *book = auth_book_load(config, reason);
+
+    if (!book)
+        fprintf(stderr, "%s\n", reason);
+    auth_book_unref(book);
+    return book != NULL;
+}
+
 /* Large tables come from and go back to the kernel whole; without this, glibc would raise the
  * threshold at the first one freed, and keep the holes. */
 static void set_up_malloc(void)
@@ -163,6 +182,10 @@ int main(int argc, char **argv)
         return code;
     if (!config_load(&config, &options, &error)) {
         fprintf(stderr, "%s\n", error.text);
+        return EX_CONFIG;
+    }
+    if (options.task == OPTIONS_CHECK_CONFIG && !files_are_good(&config, options.config_path)) {
+        config_deinit(&config);
         return EX_CONFIG;
     }
     code =

@@ -23,7 +23,8 @@ static const char help_text[] =
     "                     brackets; an own CA is made when no certificate is set); repeatable,\n"
     "                     and replaces the configured addresses; port 0: the kernel chooses,\n"
     "                     and the port is printed (default: tcp://127.0.0.1:8080)\n"
-    "  --data-dir DIR     directory of the statistics socket, made if missing (default: data)\n"
+    "  --data-dir DIR     where smqd keeps what it makes: the socket of smq stats, web-users, an\n"
+    "                     own CA, databases of scripts; made if missing (default: data)\n"
     "  --set KEY=VALUE    override one key of the file; may be repeated; for example\n"
     "                     --set threads.io=2 --set limits.memory=48M\n"
     "\n"
@@ -31,7 +32,7 @@ static const char help_text[] =
     "  --check-config     say whether the configuration is good, and what this machine allows\n"
     "  --print-config     print the configuration in force, every key with unit and reason\n"
     "  --version          print the version\n"
-    "  --help             print this\n"
+    "  -h, --help         print this\n"
     "\n"
     "When it is ready, smqd prints one line on stdout that begins with \"smqd ready\" and names\n"
     "each address with its real port; events go to stderr. SIGTERM or SIGINT sends what is\n"
@@ -47,7 +48,7 @@ enum option_id {
     OPTION_CHECK_CONFIG,
     OPTION_PRINT_CONFIG,
     OPTION_VERSION,
-    OPTION_HELP,
+    OPTION_HELP = 'h',
 };
 
 static const struct option long_options[] = {
@@ -136,7 +137,7 @@ int options_parse(struct options *options, int argc, char **argv, FILE *out, FIL
     opterr = 0; /* we speak for ourselves */
     optind = 0; /* from the beginning: tests call this often */
     /* "+": stop at the first argument that is no option; ":": tell a missing value apart. */
-    while ((found = getopt_long(argc, argv, "+:", long_options, NULL)) != -1) {
+    while ((found = getopt_long(argc, argv, "+:h", long_options, NULL)) != -1) {
         if (found == ':')
             return usage(err, "a value is missing after ", argv[optind - 1]);
         if (found == '?')
