@@ -117,7 +117,7 @@ static enum exit_code parse(const struct answer *answer, json_t **root)
 {
     json_error_t error;
 
-    *root = json_loadb(answer->text, answer->bytes_count, 0, &error);
+    *root = json_loadb(answer->text, answer->bytes_count, JSON_ALLOW_NUL, &error); /* in UIDs */
     if (*root == NULL)
         return complain(EXIT_PROTOCOL, "the broker's answer is not JSON: %s", error.text);
     const char *refusal = json_string_value(json_object_get(*root, "error"));

@@ -221,7 +221,7 @@ static enum exit_code ca_revoke(const struct ca_call *call)
     printf("  %s   the revocation list\n"
            "\n"
            "Next: smqd reads it where the configuration says tls { client_crl = \"%s\" }:\n"
-           "send it SIGHUP, and it ends the connections that use a revoked certificate.\n",
+           "when the file changes, it ends the connections that use a revoked certificate.\n",
            crl_path, crl_path);
     return EXIT_OK;
 }
@@ -317,8 +317,8 @@ static enum exit_code run(struct ca_call *call)
         call->argument_count--;
         if (call->argument_count < verbs[i].argument_count_min ||
             call->argument_count > verbs[i].argument_count_max)
-            return complain(EXIT_USAGE, "usage: smq ca %s %s; see `smq ca --help`", verbs[i].name,
-                            verbs[i].arguments);
+            return complain(EXIT_USAGE, "usage: smq ca %s%s%s; see `smq ca --help`", verbs[i].name,
+                            verbs[i].arguments[0] != '\0' ? " " : "", verbs[i].arguments);
         return verbs[i].run(call);
     }
     return complain(EXIT_USAGE, "smq ca cannot '%s'; see `smq ca --help`", call->arguments[0]);

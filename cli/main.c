@@ -72,7 +72,8 @@ static const struct command {
      command_demo},
     {"passwd", COMMAND_PASSWD, 2, 2, "FILE USER", "set a user's password in a password file",
      "Asks for the password twice, without showing it. The file is made when it is missing,\n"
-     "readable to you only, and replaced whole; smqd reads it again on SIGHUP. A line is\n"
+     "readable to you only, and replaced whole; smqd reads the users of its web UI again at\n"
+     "once, those of an instance (users = FILE) on SIGHUP. A line is\n"
      "the user's name and a slow hash (scrypt): the password cannot be read from it.\n"
      "\n"
      "  smq passwd data/users alice\n"
@@ -173,7 +174,8 @@ int main(int argc, char **argv)
         return print_command_help(command);
     if (options.argument_count < command->argument_count_min ||
         options.argument_count > command->argument_count_max)
-        return (int)complain(EXIT_USAGE, "usage: smq %s %s; see `smq %s --help`", command->name,
-                             command->arguments, command->name);
+        return (int)complain(EXIT_USAGE, "usage: smq %s%s%s; see `smq %s --help`", command->name,
+                             command->arguments[0] != '\0' ? " " : "", command->arguments,
+                             command->name);
     return (int)command->run(&options);
 }

@@ -7,8 +7,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "cli/print.h"
+
 #define COLUMN_COUNT_MAX  128
 #define CELL_BYTES        80
+#define TEXT_BYTES_MAX    1024 /* longer ones are written as they come */
 #define INDENT            2
 #define GAP               2   /* blanks between two columns */
 #define SCREEN_WIDTH      100 /* a table of actors wider than this is turned */
@@ -82,12 +85,33 @@ static void format_integer(char *room, size_t room_bytes, json_int_t value)
     room[at] = '\0';
 }
 
-/* JSON's strings are valid UTF-8, so a byte says where it stands in its character. */
-static void format_text(char *room, size_t room_bytes, const char *text)
+/* The broker writes each byte of a client's name as a character of its own (core/json_text.h). Put
+ * them together again where they are UTF-8: into @out, which has as much room as @text. Returns how
+ * many bytes, or 0 when they are none. */
+static size_t join_bytes(const char *text, size_t bytes_count, char *out)
 {
+    size_t count = 0;
+
+    for (size_t i = 0; i < bytes_count; i++) {
+        unsigned char byte = (unsigned char)text[i];
+
+        if (byte >= 0x80) {
+            if (byte > 0xC3)
+                return 0; /* over U+00FF: this was text all along */
+            byte = (unsigned char)((byte & 0x03) << 6 | (text[++i] & 0x3F));
+        }
+        out[count++] = (char)byte;
+    }
+    return is_printable((const uint8_t *)out, count) ? count : 0;
+}
+
+/* JSON's strings are valid UTF-8, so a byte says where it stands in its character. */
+static void format_utf8(char *room, size_t room_bytes, const char *text, size_t bytes_count)
+{
+    const char *end = text + bytes_count;
     size_t at = 0;
 
-    for (; *text != '\0' && at + 1 < room_bytes; text++) {
+    for (; text < end && at + 1 < room_bytes; text++) {
         unsigned char byte = (unsigned char)*text;
         bool is_control = byte < ' ' || byte == 0x7F;
 
@@ -98,11 +122,24 @@ static void format_text(char *room, size_t room_bytes, const char *text)
         }
         room[at++] = is_control ? '?' : *text;
     }
-    while (at > 0 && ((unsigned char)*text & 0xC0) == 0x80) { /* no half character at the end */
+    while (at > 0 && text < end && ((unsigned char)*text & 0xC0) == 0x80) { /* no half character */
         at--;
         text--;
     }
     room[at] = '\0';
+}
+
+static void format_text(char *room, size_t room_bytes, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    size_t bytes_count = json_string_length(value);
+    char joined[TEXT_BYTES_MAX];
+    size_t joined_count = bytes_count <= sizeof joined ? join_bytes(text, bytes_count, joined) : 0;
+
+    if (joined_count > 0)
+        format_utf8(room, room_bytes, joined, joined_count);
+    else
+        format_utf8(room, room_bytes, text, bytes_count);
 }
 
 /* An id is a name made of digits: no commas. */
@@ -183,7 +220,7 @@ const char *table_format(const char *name, const json_t *value, char *room, size
     if (value == NULL || json_is_null(value))
         snprintf(room, room_bytes, "-");
     else if (json_is_string(value))
-        format_text(room, room_bytes, json_string_value(value));
+        format_text(room, room_bytes, value);
     else if (json_is_boolean(value))
         snprintf(room, room_bytes, "%s", json_is_true(value) ? "yes" : "no");
     else if (json_is_number(value))
@@ -214,7 +251,7 @@ static void format_label(char *room, size_t room_bytes, const char *name)
 {
     static const char *const ends[] = {"_seconds", "_s", "_ms", "_us", "_ns", "_total"};
 
-    format_text(room, room_bytes, name);
+    format_utf8(room, room_bytes, name, strlen(name));
     bool is_lowered = is_shouted(room);
     size_t length = strlen(room);
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {

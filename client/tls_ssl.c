@@ -196,7 +196,8 @@ static bool shake_hands(struct smq_tls *tls, uint32_t timeout_ms)
             continue; /* a signal */
         if (ready == 0)
             return fail(tls, "no TLS handshake in time");
-        tls->is_distrust = verdict != X509_V_OK;
+        /* BoringSSL says "invalid call" while there is no verdict yet. */
+        tls->is_distrust = verdict != X509_V_OK && verdict != X509_V_ERR_INVALID_CALL;
         if (tls->is_distrust) {
             ERR_clear_error();
             char text[SMQ_TLS_ERROR_BYTES];

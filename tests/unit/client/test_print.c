@@ -109,6 +109,21 @@ Test(table, writes_what_is_not_a_number)
                      "C");
 }
 
+Test(table, writes_names_that_come_a_character_for_each_byte)
+{
+    /* as core/json_text.h has it: the bytes of UTF-8, which the terminal gets together again */
+    cr_assert_str_eq(formatted("uid", json_string("\xc3\x83\xc2\xbc"
+                                                  "ber")),
+                     "\xc3\xbc"
+                     "ber");
+    cr_assert_str_eq(formatted("uid", json_string("\xc3\xbc"
+                                                  "ber")),
+                     "\xc3\xbc"
+                     "ber",
+                     "one byte, which is no UTF-8");
+    cr_assert_str_eq(formatted("uid", json_stringn("a\0b", 3)), "a?b");
+}
+
 Test(table, cuts_long_text_between_characters)
 {
     char room[8];
