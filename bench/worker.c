@@ -152,7 +152,9 @@ static void on_connect(struct conn *conn, int result)
         return; /* closing already */
     if (result < 0) {
         char reason[WIRE_REASON_BYTES_MAX];
-        snprintf(reason, sizeof(reason), "cannot connect: %s", strerror(-result));
+        const struct sockaddr_in *server = &worker->options->target.server;
+        snprintf(reason, sizeof(reason), "%s: no connection to port %u (--connect HOST:PORT)",
+                 strerror(-result), ntohs(server->sin_port));
         conn_close(conn, reason);
         return;
     }
