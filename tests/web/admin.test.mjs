@@ -4,7 +4,7 @@ import {readFileSync} from 'node:fs';
 import {describe, it} from 'node:test';
 
 import * as format from '../../webui/admin/format.js';
-import {fromBase64, hexDump, isText, parse, show} from '../../webui/admin/payload.js';
+import {fromBase64, hexDump, isText, parse, show, textOf, visible} from '../../webui/admin/payload.js';
 
 globalThis.document ??= {baseURI: 'http://broker.example/'};
 
@@ -16,6 +16,13 @@ const utf8 = (text) => new TextEncoder().encode(text);
 const plain = (text) => text.replaceAll('\u202f', ' ');
 
 describe('payload', () => {
+    it('puts the bytes of a name together where they are UTF-8', () => {
+        assert.equal(textOf('\u00e6\u00b8\u00a9-1'), '温-1');
+        assert.equal(textOf('temp \u00b0C'), 'temp °C', 'one byte, which is no UTF-8');
+        assert.equal(textOf('温-1'), '温-1', 'text all along');
+        assert.equal(visible('a\0b\u009bc'), 'a·b·c');
+    });
+
     it('dumps bytes as offset, hex and ASCII', () => {
         assert.equal(hexDump(utf8('hello, world')),
             '0000  68 65 6c 6c 6f 2c 20 77  hello, w\n0008  6f 72 6c 64              orld');
@@ -67,6 +74,7 @@ describe('format', () => {
         [format.bytes(64 << 20), '64.0 MiB'], [format.micros(74), '74 µs'],
         [format.micros(1200), '1.20 ms'], [format.percent(0.347), '35 %'],
         [format.percent(0.004), '0.4 %'], [format.percent(0), '0 %'],
+        [format.percent(0.0001), '<0.1 %'],
         [format.duration(59), '59 s'], [format.duration(29520), '8 h 12 min'],
         [format.duration(352800), '4 d 2 h'], [format.words('dropped_no_receiver'), 'no receiver'],
         [format.plural(1, 'device'), '1 device'], [format.plural(2000, 'device'), '2,000 devices'],

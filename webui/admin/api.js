@@ -3,6 +3,8 @@
  * works below any path.
  */
 
+import {textOf} from './payload.js';
+
 /** The server said no; message is its sentence. */
 export class ApiError extends Error {
     /** @param {number} status  0: no answer  @param {number} [retryAfter]  seconds */
@@ -45,6 +47,13 @@ function sentence(text) {
 }
 
 export const get = (path) => ask(path, {cache: 'no-store'});
+
+/** The topics of all instances, their names as text. */
+export async function topics() {
+    const {topics: rows} = await get('topics');
+
+    return rows.map((topic) => ({...topic, name: textOf(topic.name)}));
+}
 
 /** JSON and a header of our own: what another site's form cannot send. */
 export function post(path, body, mayLogOut = true) {

@@ -138,7 +138,9 @@ export class Chart {
             xRangePad: 1,
             axes: {
                 x: {ticker: this.Dygraph.dateTicker, drawGrid: false, pixelsPerLabel: 44,
-                    axisLabelFormatter: (value) => format.timeShort(value)},
+                    /* dygraphs also marks half minutes, which would look like the one before */
+                    axisLabelFormatter: (value) => value % 60000 === 0 ?
+                        format.timeShort(value) : ''},
                 y: {axisLabelWidth: 58, pixelsPerLabel: 34, gridLinePattern: [3, 3],
                     axisLabelFormatter: (value) => show(value)},
             },

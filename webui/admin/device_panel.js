@@ -123,8 +123,8 @@ export class DevicePanel {
 
     open(row) {
         this.line = lineTo(row.instance);
-        this.traffic = new Traffic('Nothing yet. Switch it on to see every message to and from ' +
-            'this device, or send one below.');
+        this.traffic = new Traffic('Switch it on to see every message to and from this device, ' +
+            'or send one below.', 'Nothing yet. Messages appear as they come and go.');
         this.tapSwitch = toggle('Live', (isOn) => isOn ? this.startTap() : this.stopTap());
         const problem = h('p', {class: 'problem small', hidden: true});
 
@@ -195,7 +195,7 @@ export class DevicePanel {
             return;
         this.askedNamesAt = performance.now();
         try {
-            const {topics} = await api.get('topics');
+            const topics = await api.topics();
 
             this.topicNames = new Map(topics
                 .filter((topic) => topic.instance === this.row.instance)
@@ -207,10 +207,12 @@ export class DevicePanel {
 
     async startTap() {
         this.isTapping = true;
+        this.traffic.setLive(true);
         await this.askNames();
         this.tapTimer = setTimeout(() => {
             this.tapSwitch.input.checked = false;
             this.isTapping = false;
+            this.traffic.setLive(false);
             toast('Live traffic stopped after five minutes. Switch it on again to go on.', 'info');
         }, TAP_MS);
         await this.act('tap', {on: true}, () => {
@@ -223,6 +225,7 @@ export class DevicePanel {
         if (!this.isTapping)
             return;
         this.isTapping = false;
+        this.traffic.setLive(false);
         clearTimeout(this.tapTimer);
         api.post(`peers/${this.id}/tap`, {on: false}).catch(() => {}); /* it ends by itself, too */
     }

@@ -102,11 +102,11 @@ export function devicesPage(root, context) {
         const isEmpty = peers.view.length === 0;
         const all = format.plural(peers.rows.size, 'device');
 
-        setText(summary, peers.problem || (peers.isLoading && isEmpty ?
+        setText(summary, peers.problem || (!peers.isKnown || (peers.isLoading && isEmpty) ?
             `Asking for the list … ${peers.loadedCount ? format.count(peers.loadedCount) : ''}` :
             peers.words.length > 0 ? `${format.count(peers.view.length)} of ${all}` :
                 `${all} connected`));
-        empty.hidden = !isEmpty || peers.isLoading;
+        empty.hidden = !isEmpty || peers.isLoading || !peers.isKnown;
         list.element.hidden = isEmpty && !peers.isLoading;
         const isSearch = peers.words.length > 0;
 

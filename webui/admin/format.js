@@ -47,12 +47,14 @@ export function micros(value) {
     return isMissing(value) ? NOTHING : scaled(value, ['µs', 'ms', 's']);
 }
 
-/** A share of one: 35 %, 0.4 % */
+/** A share of one: 35 %, 0.4 %, <0.1 % */
 export function percent(value) {
     if (isMissing(value))
         return NOTHING;
     const hundredths = value * 100;
 
+    if (hundredths > 0 && hundredths < 0.05)
+        return '<0.1\u202f%';
     return `${hundredths.toFixed(hundredths > 0 && hundredths < 9.95 ? 1 : 0)}\u202f%`;
 }
 

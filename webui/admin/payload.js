@@ -86,6 +86,26 @@ function parseHex(text) {
     return Uint8Array.from(digits.match(/../g) ?? [], (pair) => parseInt(pair, 16));
 }
 
+/**
+ * Names that clients chose come with a letter for each byte: as text again, where they are text.
+ * @param {string} letters
+ */
+export function textOf(letters) {
+    if (!/[\u0080-\u00ff]/.test(letters) || /[^\u0000-\u00ff]/.test(letters))
+        return letters;
+    try {
+        return strict.decode(Uint8Array.from(letters, (letter) => letter.charCodeAt(0)));
+    } catch {
+        return letters;
+    }
+}
+
+/** What cannot be seen is a dot. @param {string} text */
+export function visible(text) {
+    // eslint-disable-next-line no-control-regex
+    return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '·');
+}
+
 /** @param {string} base64 */
 export function fromBase64(base64) {
     return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));

@@ -6,6 +6,7 @@
  * put where it belongs.
  */
 import * as api from './api.js';
+import {textOf, visible} from './payload.js';
 
 const IDS_AT_ONCE = 200;
 
@@ -44,6 +45,7 @@ export class Peers {
         this.isDescending = false;
         this.words = [];
         this.isLoading = false;
+        this.isKnown = false; /* there has been a whole list */
         this.problem = '';
     }
 
@@ -74,6 +76,7 @@ export class Peers {
             return;
         }
         this.isLoading = false;
+        this.isKnown ||= done === true;
         this.problem = done ? '' : status === 0 ? 'The server does not answer.' :
             `The list of devices is not to be had (${status}).`;
         if (done)
@@ -98,6 +101,9 @@ export class Peers {
     put(row, at = performance.now()) {
         const old = this.rows.get(row.id);
 
+        for (const name of ['uid', 'info', 'identity'])
+            if (row[name])
+                row[name] = visible(textOf(row[name]));
         if (!old) {
             row.at = at;
             this.rows.set(row.id, row);

@@ -3,6 +3,7 @@
 import {h, icon, setText, toggle} from './dom.js';
 import * as format from './format.js';
 import {lineTo} from './instances.js';
+import {visible} from './payload.js';
 import {sendForm} from './send_form.js';
 import {Traffic} from './traffic.js';
 
@@ -16,13 +17,15 @@ export class TopicPanel {
         this.line = lineTo(this.instance);
         this.facts = Object.fromEntries(['TID', 'Instance', 'Subscribers', 'Messages']
             .map((name) => [name, h('dd', {class: 'number'}, format.NOTHING)]));
-        this.traffic = new Traffic('Nothing yet. Listen to see the messages as they come.');
+        this.traffic = new Traffic('Listen to see the messages as they come.',
+            'Nothing yet. Messages appear as they are published.');
         this.tapSwitch = toggle('Listen', (isOn) => isOn ? this.listen() : this.stop());
         this.problem = h('p', {class: 'problem small', role: 'status', hidden: true});
         setText(this.facts.Instance, this.instance);
+        setText(this.facts.Messages, 'listen to count them');
         root.append(h('div', {class: 'panel'},
             h('div', {class: 'panel-head'},
-                h('div', {class: 'panel-names'}, h('h2', {class: 'panel-title'}, this.name),
+                h('div', {class: 'panel-names'}, h('h2', {class: 'panel-title'}, visible(this.name)),
                     this.problem),
                 h('button', {class: 'button quiet icon-button', type: 'button', title: 'Close (Esc)',
                     onclick: () => this.onclose()}, icon('close'),
@@ -71,15 +74,9 @@ export class TopicPanel {
             ', this page among them' : ''}`);
     }
 
-    /** What the list says of it; undefined: it is not there. */
-    update(topic) {
-        if (!this.unsubscribe)
-            setText(this.facts.Messages, topic?.rate === undefined ? 'listen to count them' :
-                `${format.short(topic.rate)} each second`);
-    }
-
     listen() {
         this.listensSince = performance.now();
+        this.traffic.setLive(true);
         this.unsubscribe = this.line.subscribe(this.name, (data, from, subtid) => {
             this.arrivals.push(performance.now());
             this.traffic.add({t: Date.now(), data, bytes: data.length,
@@ -98,6 +95,8 @@ export class TopicPanel {
         this.unsubscribe?.();
         this.unsubscribe = undefined;
         this.arrivals = [];
+        this.traffic.setLive(false);
+        setText(this.facts.Messages, 'listen to count them');
     }
 
     showRate() {

@@ -2,6 +2,7 @@
 import * as api from './api.js';
 import {h, icon, searchBox, setText} from './dom.js';
 import * as format from './format.js';
+import {visible} from './payload.js';
 import {TopicPanel} from './topic_panel.js';
 import {VirtualList} from './virtual_list.js';
 
@@ -10,19 +11,17 @@ const COLUMNS = [
     {key: 'tid', title: 'TID', hint: 'Its number in the broker'},
     {key: 'instance', title: 'Instance'},
     {key: 'subscribers', title: 'Subscribers', isNumber: true},
-    {key: 'rate', title: 'Messages / s', isNumber: true},
 ];
 const REFRESH_MS = 3000;
 const REFRESH_SHARE = 10; /* a long list is asked for less often: this times as long as it took */
 
 function fill(cells, topic) {
-    const [name, tid, instance, subscribers, rate] = cells;
+    const [name, tid, instance, subscribers] = cells;
 
-    setText(name, topic.name);
+    setText(name, visible(topic.name));
     setText(tid, topic.tid);
     setText(instance, topic.instance);
     setText(subscribers, format.count(topic.subscribers));
-    setText(rate, format.short(topic.rate));
 }
 
 export function topicsPage(root, context) {
@@ -91,10 +90,9 @@ export function topicsPage(root, context) {
         clearTimeout(timer);
         try {
             if (context.broker.isUp && !document.hidden) {
-                ({topics} = await api.get('topics'));
+                topics = await api.topics();
                 isLoaded = true;
                 rebuild();
-                panel?.update(topics.find(isOpen));
             }
         } catch (error) {
             setText(summary, error.message);
@@ -105,7 +103,7 @@ export function topicsPage(root, context) {
     }
 
     function sort(key) {
-        isDescending = key === sortKey ? !isDescending : key === 'subscribers' || key === 'rate';
+        isDescending = key === sortKey ? !isDescending : key === 'subscribers';
         sortKey = sorts.value = key;
         list.element.scrollTop = 0;
         rebuild();
@@ -141,7 +139,6 @@ export function topicsPage(root, context) {
         split.classList.toggle('is-open', Boolean(wanted));
         if (wanted) {
             panel = new TopicPanel(panelRoom, {...wanted, onclose: close});
-            panel.update(topics.find(isOpen));
         }
         rebuild();
     }

@@ -25,15 +25,16 @@ const DIRECTIONS = {in: ['from it', '↑'], out: ['to it', '↓'], sent: ['sent 
     answer: ['an answer to you', '←']};
 
 export class Traffic {
-    /** @param {string} emptyText  while there is nothing */
-    constructor(emptyText) {
+    /** While there is nothing. @param {string} offText  nobody listens  @param {string} onText */
+    constructor(offText, onText) {
+        this.texts = {offText, onText};
         this.waiting = [];
         this.kept = []; /* oldest first */
         this.shown = 'text';
         this.isPaused = false;
         this.total = 0;
         this.list = h('ol', {class: 'traffic', tabindex: '0', 'aria-label': 'Messages'});
-        this.empty = h('p', {class: 'traffic-empty muted small'}, emptyText);
+        this.empty = h('p', {class: 'traffic-empty muted small'}, offText);
         this.counter = h('span', {class: 'muted small number'});
         this.pauseButton = h('button', {class: 'button quiet small', type: 'button',
             'aria-pressed': 'false', onclick: () => this.pause(!this.isPaused)}, 'Pause');
@@ -51,6 +52,10 @@ export class Traffic {
     head(title, control) {
         return h('div', {class: 'spread'},
             h('div', {class: 'row tight'}, h('h3', {}, title), this.counter), control);
+    }
+
+    setLive(isOn) {
+        this.empty.textContent = isOn ? this.texts.onText : this.texts.offText;
     }
 
     /** @param {Message} message */

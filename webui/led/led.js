@@ -186,6 +186,14 @@ function connect() {
     smq.subscribe(TEMP, {onmsg: onTemperature});
 }
 
+/* The page may also have been copied to where no web UI is beside it. */
+async function showWayBack() {
+    const ui = await fetch('../admin/main.js', {method: 'HEAD'});
+
+    element('back').hidden = !ui.ok;
+}
+
 element('refresh').addEventListener('click', () => smq.publish('Hello', DISPLAY));
 element('banner-button').addEventListener('click', connect);
 connect();
+showWayBack().catch(() => {}); /* without an answer there is no way back */
