@@ -117,9 +117,11 @@ class TelemetryTest(DatabaseTest):
 
     @raw_only("it speaks HTTP")
     def test_the_page_is_served(self):
-        for path, kind in (("/telemetry.html", b"text/html"), ("/telemetry.js", b"text/javascript")):
+        kinds = {"html": b"text/html", "js": b"text/javascript", "css": b"text/css"}
+        for name, kind in kinds.items():
             client = self.dial()
-            client.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            request = f"GET /telemetry.{name} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+            client.send(request.encode())
             answer = client.read_all()
             self.assertIn(b" 200 ", answer.split(b"\r\n")[0])
             self.assertIn(kind, answer)
