@@ -301,6 +301,32 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     must_never("an envelope that is not for the web actor crossed the lane");
 }
 
+static void handle(struct web *web, const struct envelope *envelope)
+{
+    dispatch(web, envelope);
+    msg_unref(web->mem, envelope->msg);
+}
+
+/* Shards tell observers before they answer a Subscribe (§4.12): what a page was told before it asks
+ * us something is in their lanes by now, and comes first. So a list of who is there and the news of
+ * who comes leave nobody out between them. */
+static uint32_t drain_shards(struct web *web)
+{
+    const struct mesh *mesh = web->port->mesh;
+    uint32_t handled_count = 0;
+    struct envelope envelope;
+
+    for (uint32_t shard = 0; shard < mesh->shard_count; shard++) {
+        for (uint32_t i = 0; i < LIMIT_LANE_BATCH; i++) {
+            if (!port_pop(web->port, mesh_shard_index(mesh, shard), &envelope))
+                break;
+            handle(web, &envelope);
+            handled_count++;
+        }
+    }
+    return handled_count;
+}
+
 static uint32_t drain_lanes(struct web *web)
 {
     uint32_t handled_count = 0;
@@ -310,8 +336,9 @@ static uint32_t drain_lanes(struct web *web)
         for (uint32_t i = 0; i < LIMIT_LANE_BATCH; i++) {
             if (!port_pop(web->port, from, &envelope))
                 break;
-            dispatch(web, &envelope);
-            msg_unref(web->mem, envelope.msg);
+            if (envelope.kind == ENVELOPE_HTTP_REQUEST)
+                handled_count += drain_shards(web);
+            handle(web, &envelope);
             handled_count++;
         }
     }

@@ -43,11 +43,24 @@ export class Broker {
     subscribe(topic, listener) {
         if (!this.listeners.has(topic)) {
             this.listeners.set(topic, new Set());
-            this.smq.subscribe(topic, {datatype: 'json', onmsg: (value) =>
-                this.listeners.get(topic)?.forEach((each) => each(value))});
+            this.ask(topic);
         }
         this.listeners.get(topic).add(listener);
         return () => this.unsubscribe(topic, listener);
+    }
+
+    /**
+     * @param {string} topic  to which the page subscribes
+     * @param {() => void} done  called once the broker has answered: who asks for a list from here on
+     *     hears of whatever is not in it
+     */
+    whenSubscribed(topic, done) {
+        this.ask(topic, () => this.listeners.has(topic) && done());
+    }
+
+    ask(topic, onack) {
+        this.smq.subscribe(topic, {datatype: 'json', onack, onmsg: (value) =>
+            this.listeners.get(topic)?.forEach((each) => each(value))});
     }
 
     unsubscribe(topic, listener) {

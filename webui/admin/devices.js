@@ -195,7 +195,8 @@ export function devicesPage(root, context) {
         if (changes.missed > 0) /* too many came and went to be told of each */
             isIncomplete = true;
     });
-    const unwatch = context.broker.watch(() => context.broker.isUp && peers.load());
+    const unwatch = context.broker.watch(() => context.broker.isUp &&
+        context.broker.whenSubscribed('peers', () => peers.load()));
     const timer = setInterval(refresh, REFRESH_MS);
 
     draw();

@@ -50,6 +50,7 @@ static int64_t now_ms;
 static struct envelope answer;
 static char text[65536];
 static uint32_t lists_to_0_count;
+static struct envelope publisher_joins; /* the CONNECT of its publisher; its message has gone */
 
 /* -- the world -- */
 
@@ -107,7 +108,6 @@ static void start(void)
                                   .source = &source,
                                   .guard = &guard};
     char first[WEB_PASSWORD_BYTES];
-    struct envelope connect;
 
     now_ms = 1000;
     lists_to_0_count = 0;
@@ -116,10 +116,10 @@ static void start(void)
     if (first[0] != '\0')
         strcpy(password, first);
     (void)web_turn(web, now_ms);
-    CHECK(
-        port_pop(&mesh.ports[mesh_shard_index(&mesh, SMQ_ID_SERVER % SHARD_COUNT)], WEB, &connect));
-    CHECK_EQUAL(connect.kind, ENVELOPE_CONNECT); /* of its publisher: not answered here */
-    msg_unref(&mems[WEB], connect.msg);
+    CHECK(port_pop(&mesh.ports[mesh_shard_index(&mesh, SMQ_ID_SERVER % SHARD_COUNT)], WEB,
+                   &publisher_joins));
+    CHECK_EQUAL(publisher_joins.kind, ENVELOPE_CONNECT); /* not answered here */
+    msg_unref(&mems[WEB], publisher_joins.msg);
 }
 
 static int64_t bytes_left(void)
@@ -166,14 +166,14 @@ static void send_raw(uint32_t slot, const char *request, uint8_t flags, uint8_t 
                                 .msg = msg});
 }
 
-/* The next answer to I/O actor 0; false: none is there. LISTs are put aside. */
+/* The next answer to I/O actor 0; false: none is there. LISTs and REPORTs are put aside. */
 static bool take(void)
 {
     do {
         if (!port_pop(&mesh.ports[0], WEB, &answer))
             return false;
         lists_to_0_count += answer.kind == ENVELOPE_LIST;
-    } while (answer.kind == ENVELOPE_LIST);
+    } while (answer.kind == ENVELOPE_LIST || answer.kind == ENVELOPE_REPORT);
     CHECK_EQUAL(answer.kind, ENVELOPE_HTTP_ANSWER);
     text[0] = '\0';
     if (answer.msg) {
@@ -450,6 +450,38 @@ static void a_list_is_gathered_from_all(void)
     stop();
 }
 
+/* What the shard of @id tells the publisher. */
+static void tell_publisher(enum envelope_kind kind, uint32_t id, uint32_t count)
+{
+    port_push(&mesh.ports[mesh_shard_index(&mesh, id % SHARD_COUNT)], WEB,
+              (struct envelope){.kind = (uint8_t)kind,
+                                .status = SMQ_CONNACK_ACCEPTED,
+                                .conn = publisher_joins.conn,
+                                .instance_index = publisher_joins.instance_index,
+                                .id = id,
+                                .count = count});
+}
+
+/* Whoever connects between the list and the news would be missing on the page for ever. */
+static void news_for_a_page_begin_before_the_list_that_it_asks_for(void)
+{
+    static const uint32_t peers_tid = 4;
+    struct envelope envelope;
+    char cookie[128];
+
+    start();
+    log_in(cookie);
+    tell_publisher(ENVELOPE_CONNECTED, SMQ_ID_SERVER, 0);
+    turn();
+    tell_publisher(ENVELOPE_CHANGE, peers_tid, 1); /* both are there when its turn begins */
+    CHECK_EQUAL(ask_with(cookie, "/api/peers"), -1);
+    CHECK(port_pop(&mesh.ports[1], WEB, &envelope));
+    CHECK_EQUAL(envelope.kind, ENVELOPE_REPORT);
+    CHECK(port_pop(&mesh.ports[1], WEB, &envelope));
+    CHECK_EQUAL(envelope.kind, ENVELOPE_LIST);
+    stop();
+}
+
 /* The handles that actor @from is asked for. */
 static uint32_t names_asked_of(uint32_t from)
 {
@@ -581,6 +613,7 @@ int main(int argc, char **argv)
         CHECK_TEST(more_log_ins_at_once_than_there_is_room_are_put_off),
         CHECK_TEST(the_end_does_not_wait_for_passwords),
         CHECK_TEST(a_list_is_gathered_from_all),
+        CHECK_TEST(news_for_a_page_begin_before_the_list_that_it_asks_for),
         CHECK_TEST(a_list_of_some_asks_only_whom_it_must),
         CHECK_TEST(lists_wait_for_one_another_up_to_a_bound),
         CHECK_TEST(a_list_without_memory_is_503_and_the_next_is_whole),
