@@ -7,19 +7,21 @@
 #
 # Each stage prints a heading and a line for each program; the output of a program is shown when it
 # fails. The last line is "N passed, N failed"; the exit code is 0 when nothing failed and
-# something ran. FUZZ_SECONDS (default 10) is the time for each fuzz driver.
+# something ran. What passed only at a second try (tests/README.md) is named before that line.
+# FUZZ_SECONDS (default 10) is the time for each fuzz driver.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes lint clang binary firmware unit sim wire tls ws cli web tsan asan fuzz)
-passed=0
-failed=0
+stages=(format includes scripts lint clang binary firmware unit sim wire tls ws cli web tsan asan fuzz)
+# shellcheck source=scripts/counting.sh
+. scripts/counting.sh
 
 describe() {
     case $1 in
     format) echo "the code is formatted (clang-format)" ;;
     includes) echo "includes point one way" ;;
+    scripts) echo "the test runners count what happened" ;;
     lint) echo "clang-tidy finds nothing" ;;
     clang) echo "clang builds all of it without a warning" ;;
     binary) echo "the programs are hardened (readelf); calls through pointers are checked (clang CFI)" ;;
@@ -35,76 +37,6 @@ describe() {
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
     fuzz) echo "each parser's fuzzer, briefly" ;;
     esac
-}
-
-# ---- counting ----
-
-pass() {
-    passed=$((passed + $1))
-    echo "  ok    $2"
-}
-
-# fail COUNT NAME OUTPUT
-fail() {
-    failed=$((failed + $1))
-    echo "  FAIL  $2"
-    [ -z "${3-}" ] || echo "$3" | tail -n "${TEST_OUTPUT_LINES:-60}" | sed 's/^/        /'
-}
-
-skip() {
-    echo "  --    $1"
-}
-
-# check NAME COMMAND...: counts as one test.
-check() {
-    local name=$1 output
-    shift
-    if output=$("$@" 2>&1); then
-        pass 1 "$name"
-    else
-        fail 1 "$name" "$output"
-    fi
-}
-
-# Add what a program said of itself: Criterion's synthesis, Python unittest's or node's summary, a
-# last line "N passed, N failed", or none of these: then its exit code is one test. A program that
-# ended badly always counts as a failure.
-account() {
-    local name=$1 code=$2 output=$3 good=0 bad=0 counted=no
-    local synthesis='Tested: ([0-9]+) \| Passing: ([0-9]+) \| Failing: ([0-9]+) \| Crashing: ([0-9]+)'
-    local sum='([0-9]+) passed, ([0-9]+) failed'
-    local unittest='Ran ([0-9]+) tests? in' part
-    local node='pass ([0-9]+)[^0-9]+fail ([0-9]+)[^0-9]+cancelled ([0-9]+)'
-
-    if [[ $output =~ $synthesis ]]; then
-        good=${BASH_REMATCH[2]} bad=$((BASH_REMATCH[3] + BASH_REMATCH[4])) counted=yes
-    elif [[ $(tail -n 1 <<<"$output") =~ $sum ]]; then
-        good=${BASH_REMATCH[1]} bad=${BASH_REMATCH[2]} counted=yes
-    elif [[ $output =~ $unittest ]]; then
-        good=${BASH_REMATCH[1]} counted=yes
-        for part in failures errors skipped; do
-            [[ $(tail -n 1 <<<"$output") =~ $part=([0-9]+) ]] || continue
-            good=$((good - BASH_REMATCH[1]))
-            [ $part = skipped ] || bad=$((bad + BASH_REMATCH[1]))
-        done
-        [ "$good" -ge 0 ] || good=0 # a class that could not start is an error, but not a test
-    elif [[ $output =~ $node ]]; then
-        good=${BASH_REMATCH[1]} bad=$((BASH_REMATCH[2] + BASH_REMATCH[3])) counted=yes
-    elif [ "$code" -eq 0 ]; then
-        good=1
-    fi
-    [ "$code" -eq 0 ] || [ "$bad" -gt 0 ] || bad=1
-    # A test's own process may report after its verdict, a leak for example.
-    [[ $output =~ (ERROR|WARNING|SUMMARY):\ [A-Za-z]+Sanitizer ]] && [ "$bad" -eq 0 ] && bad=1
-
-    passed=$((passed + good))
-    if [ "$bad" -gt 0 ]; then
-        fail "$bad" "$name (exit code $code, $good passed)" "$output"
-    elif [ $counted = yes ]; then
-        echo "  ok    $name ($good)"
-    else
-        echo "  ok    $name"
-    fi
 }
 
 # ---- running ----
@@ -201,6 +133,12 @@ stage_includes() {
     check "include directions" scripts/check-includes.sh
 }
 
+stage_scripts() {
+    local output
+    output=$(timeout 600 python3 tests/scripts/test_runner.py 2>&1)
+    account "counting, and second tries" $? "$output"
+}
+
 stage_lint() {
     local output
     output=$(scripts/lint.sh 2>&1)
@@ -253,19 +191,16 @@ stage_ws() {
 }
 
 stage_cli() {
-    local output code
     if [ ! -f tests/client/test_cli.py ]; then
         skip "tests/client/test_cli.py is not there"
         return
     fi
     need_build build || return
-    output=$(SMQ=build/smq SMQD=build/smqd timeout 1800 python3 tests/client/test_cli.py 2>&1)
-    code=$?
-    account "smq" $code "$output"
+    try "smq" env SMQ=build/smq SMQD=build/smqd timeout 1800 python3 tests/client/test_cli.py
 }
 
 stage_web() {
-    local output code
+    local file
     if ! command -v node >/dev/null; then
         skip "node is not installed (scripts/apt-install.sh test)"
         return
@@ -275,10 +210,10 @@ stage_web() {
     if [ ! -d tests/web/node_modules ] && ! npm ci --prefix tests/web >/dev/null 2>&1; then
         skip "npm cannot install what tests/web/package.json wants: no types, no WebSocket"
     fi
-    output=$(SMQ=build/smq SMQD=build/smqd timeout 1800 \
-        node --test --test-reporter=spec tests/web/*.test.mjs 2>&1)
-    code=$?
-    account "smq.js and what the pages are made of" $code "$output"
+    for file in tests/web/*.test.mjs; do
+        try "$file" env SMQ=build/smq SMQD=build/smqd timeout 1800 \
+            node --test --test-reporter=spec "$file"
+    done
     [ -x tests/web/node_modules/.bin/tsc ] || return
     check "types of smq.js (TypeScript)" tests/web/node_modules/.bin/tsc --project tests/web
 }
@@ -338,7 +273,4 @@ for stage in "$@"; do
     echo "   ($((SECONDS - stage_began)) s)"
 done
 
-echo
-echo "in $((SECONDS - began)) s:"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+finish_counting

@@ -80,7 +80,9 @@ class Server {
 
     async stop() {
         this.process.kill('SIGTERM');
-        assert.equal(await this.ended, 0);
+        const code = await this.ended;
+
+        assert.equal(code, 0, `smqd ended with ${code}`);
     }
 }
 

@@ -95,12 +95,18 @@ export class Server {
 
     async stop() {
         this.process.kill('SIGTERM');
-        return this.ended;
+        const code = await this.ended;
+
+        if (code !== 0)
+            throw new Error(`smqd ended with ${code}`);
     }
 
     async destroy() {
         this.demos.forEach((demo) => demo.kill());
-        await this.stop();
-        rmSync(this.data, {recursive: true});
+        try {
+            await this.stop();
+        } finally {
+            rmSync(this.data, {recursive: true});
+        }
     }
 }
