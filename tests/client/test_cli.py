@@ -314,9 +314,10 @@ class ScriptedTest(CliTest):
         self.url = f"tcp://127.0.0.1:{listener.getsockname()[1]}/smq.lsp"
 
     def test_nobody_listens(self):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
-        _, err = self.run_smq("pub", "t", "-m", "x", url=f"tcp://127.0.0.1:{port}/", code=UNAVAILABLE)
+        with socket.socket() as nobody:  # bound, so that no other program gets the port
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            _, err = self.run_smq("pub", "t", "-m", "x", url=f"tcp://127.0.0.1:{port}/", code=UNAVAILABLE)
         self.assertIn(f"port {port}", err)
         self.assertIn("is the broker running", err)
 

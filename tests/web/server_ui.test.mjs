@@ -41,7 +41,19 @@ for (const scheme of ['http', 'https'])
         };
         const choose = (name, within) =>
             page.locator(within).getByRole('radio', {name, exact: true}).first().check();
-        const row = (text) => page.locator('.vspace .vrow:not([hidden])', {hasText: text}).first();
+        const rows = () => page.locator('.vspace .vrow:not([hidden])');
+        const row = (text) => rows().filter({hasText: text}).first();
+
+        /* Search, and wait until the list shows that: rows move until then, under the mouse, too. */
+        const search = async (text, count) => {
+            await page.fill('[data-search]', text);
+            await page.waitForFunction(([word, wanted]) => {
+                const shown = [...document.querySelectorAll('.vspace .vrow:not([hidden])')];
+
+                return shown.length === wanted &&
+                    shown.every((each) => each.textContent.includes(word));
+            }, [text, count]);
+        };
 
         it('lets nobody in with another password', async () => {
             await page.goto(server[scheme]);
@@ -88,18 +100,14 @@ for (const scheme of ['http', 'https'])
 
         it('Devices: all of them, with transport and certificate', async () => {
             await open('devices');
-            await page.fill('[data-search]', 'Secure');
-            await page.waitForFunction((count) => document.querySelectorAll(
-                '.vspace .vrow:not([hidden])').length === count, DEVICES);
+            await search('Secure', DEVICES);
             await untilText(page, '.vspace .col-transport', /^tls · (ecc|rsa)$/);
             await page.fill('[data-search]', '');
         });
 
         it('Devices: live traffic of one, with the names of topics', async () => {
-            await page.fill('[data-search]', 'Plain');
-            await page.waitForFunction((count) => document.querySelectorAll(
-                '.vspace .vrow:not([hidden])').length === count, DEVICES);
-            await page.locator('.vspace .vrow:not([hidden])').first().click();
+            await search('Plain', DEVICES);
+            await rows().first().click();
             await page.click('.panel .switch');
             await untilText(page, '.message.in', /\/m2m\/temp/);
             await untilText(page, '.message.in .payload', /^0000 {2}[\da-f]{2} [\da-f]{2}/);
@@ -138,8 +146,9 @@ for (const scheme of ['http', 'https'])
             const devices = ['banned-1', 'banned-2'].map((uid) => server.device(uid, '127.0.0.2'));
             const gone = Promise.all(devices.map(closed));
 
-            await page.fill('[data-search]', 'banned-1');
-            await row('banned-1').click();
+            await search('banned-1', 1);
+            await rows().first().click();
+            await untilText(page, '.panel-title', /^banned-1$/);
             await page.click('text=Ban …');
             await page.click('dialog .danger');
             await gone;
@@ -174,14 +183,18 @@ for (const scheme of ['http', 'https'])
 
         it('LED demo: switches a lamp', async () => {
             await page.goto(`${server[scheme]}led/`);
-            const lamp = page.locator('.device').first().locator('.switch').first();
+            /* Cards are sorted by name, so they move until all are there. */
+            await untilText(page, '#summary', new RegExp(`^${2 * DEVICES} connected`));
+            const card = page.locator('.device', {hasText: 'Secure 2'});
+            const lamp = card.locator('.switch').first();
             const was = await lamp.isChecked();
 
             await lamp.click();
             await page.waitForFunction((before) => {
-                const first = document.querySelector('.device .switch');
+                const its = [...document.querySelectorAll('.device')]
+                    .find((each) => each.textContent.includes('Secure 2'))?.querySelector('.switch');
 
-                return first.checked !== before && first.getAttribute('aria-busy') !== 'true';
+                return its && its.checked !== before && its.getAttribute('aria-busy') !== 'true';
             }, was);
         });
 

@@ -82,6 +82,10 @@ class PageTest(LoginTest):
     """Words for pages of somebody who has logged in."""
 
     def open_page(self, *topics):
+        """
+        A page that subscribes to @topics, and what happens from here on is told: a list that is asked
+        for after the answers comes from actors that know who listens.
+        """
         client = self.dial(label="page")
         headers = [self.log_in(), f"Origin: {SCHEME}://localhost"]
         client.send(upgrade_head(ADMIN_PATH, ws_key(), headers))
@@ -89,14 +93,17 @@ class PageTest(LoginTest):
         page = Page(self, client)
         for topic in topics:
             page.subscribe(topic)
+        self.rows()
         return page
 
     def rows(self):
         return self.ask("/api/peers", self.cookie).json()["peers"]
 
     def tap(self, peer_id, is_on):
+        """And each I/O thread knows: a list is gathered from all of them, behind what they were told."""
         answer = self.post(f"/api/peers/{peer_id}/tap", {"on": is_on}, self.cookie)
         self.assertEqual(answer.status, 200, answer.body)
+        self.rows()
 
     def setUp(self):
         super().setUp()
@@ -297,7 +304,7 @@ class ScriptsTest(PageTest):
         cls("run").wait_until(
             lambda: cls.server.stats()["scripts"][0]["loads_total"] == 1, "the script is loaded"
         )
-        cls._gauges_at_start = cls.server.gauges()  # with the script's own subscriptions
+        cls._gauges_at_start = cls.server.gauges_at_rest()  # with the script's own subscriptions
 
     def ask_script(self, device, topic):
         device.publish(device.create(topic))

@@ -33,7 +33,7 @@ class ExampleTest(WireTest):
         cls("run").wait_until(
             lambda: cls.server.stats()["scripts"][0]["loaded"] == 1, "the script is loaded"
         )
-        cls._gauges_at_start = cls.server.gauges()
+        cls._gauges_at_start = cls.server.gauges_at_rest()
 
     def call(self, client, name, *args):
         """One request of smqrpc, and its answer."""

@@ -80,7 +80,7 @@ class HardenTest(WireTest):
 
     def test_report_refuses_no_file_and_no_call(self):
         self.start("harden=report")
-        self.assertIn("seccomp=report", self.server.log())
+        self.server.wait_for_log("seccomp=report")
         self.assertNotIn("harden.files", self.server.log())
         self.connect().expect_nothing()
 
@@ -99,7 +99,7 @@ class HardenTest(WireTest):
         (inside / "rules").unlink()
         (inside / "rules").symlink_to(outside / "rules")
         self.reload(False)
-        self.assertIn("Permission denied", self.server.log())
+        self.server.wait_for_log("Permission denied")
         (inside / "new").write_text("allow anyone any *\n")
         (inside / "new").rename(inside / "rules")
         self.reload(True)

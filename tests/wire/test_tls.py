@@ -102,6 +102,12 @@ class TlsTest(unittest.TestCase):
     def wait_until(self, condition, what):
         WireTest.wait_until(self, condition, what)
 
+    def warm_up(self):
+        """What the library makes at the first handshake stays: it is made by each I/O thread."""
+        while not all(actor["tls_handshakes_total"] > 0 for actor in self.server.stats()["io_actors"]):
+            self.client().join().close()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
+
     def failed(self, kind):
         return self.server.counter(f"tls.failed.{kind}")
 
@@ -357,9 +363,7 @@ class EnemiesTest(TlsTest):
                 )
 
     def test_who_leaves_in_the_middle_of_a_record_leaves_nothing(self):
-        client = self.client().join()
-        client.close()
-        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        self.warm_up()
         before = self.server.counter("memory.consumers_bytes.TLS sessions")
         hello = client_hello(self.trusting())
         for end in (1, 5, 50, len(hello) - 1, len(hello)):
@@ -370,7 +374,7 @@ class EnemiesTest(TlsTest):
         client.close()
         self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
         self.wait_until(
-            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") == before,
+            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") <= before,
             "TLS holds what it held",
         )
         self.assertEqual(self.server.counter("memory.consumers_bytes.incomplete frames"), 0)
@@ -387,16 +391,14 @@ class EnemiesTest(TlsTest):
         self.wait_until(lambda: self.failed("BAD_RECORD") == before + 1, "it is counted")
 
     def test_nothing_is_left(self):
-        client = self.client().join()
-        client.close()
-        self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
+        self.warm_up()
         before = self.server.counter("memory.consumers_bytes.TLS sessions")
         for data in (http_head(), b"\xff" * 100, b"\x16\x03\x01\x00\x05hello"):
             for _ in range(20):
                 self.raw(data)
         self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
         self.wait_until(
-            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") == before,
+            lambda: self.server.counter("memory.consumers_bytes.TLS sessions") <= before,
             "TLS holds what it held",
         )
 
@@ -415,8 +417,7 @@ class StormTest(TlsTest):
     settings = (f"tls.handshaking={PLACES}", "limits.handshake_ms=1000")
 
     def setUp(self):
-        self.client().join().close()  # what the library makes at the first handshake stays
-        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
+        self.warm_up()
 
     def dial(self, count, data=b""):
         connections = []
@@ -430,7 +431,7 @@ class StormTest(TlsTest):
         self.wait_until(lambda: self.server.counter("io.open") == 0, "all are gone")
         self.assertEqual(self.server.counter("io.tls_handshaking"), 0)
         self.assertEqual(self.server.counter("io.tls_waiting"), 0)
-        self.wait_until(lambda: self.memory() == memory_bytes, "TLS holds what it held")
+        self.wait_until(lambda: self.memory() <= memory_bytes, "TLS holds what it held")
 
     def memory(self):
         return self.server.counter("memory.consumers_bytes.TLS sessions")
@@ -440,7 +441,7 @@ class StormTest(TlsTest):
         silent = self.dial(100)
         self.wait_until(lambda: self.server.counter("io.open") == 100, "they are connected")
         self.assertEqual(self.server.counter("io.tls_handshaking"), 0)
-        self.assertEqual(self.memory(), before)
+        self.assertLessEqual(self.memory(), before)
         for connection in silent:
             self.assertEqual(connection.recv(1), b"", "closed without a word")
             connection.sendall(client_hello(self.trusting()))  # too late

@@ -276,7 +276,7 @@ class WatchTest(PolicyTest):
         before = served()
         smq_ca("server", "localhost", "127.0.0.1", "--label", "smqd", "--dir", self.server.ca)
         self.wait_until(lambda: served() != before, "the new one is served")
-        self.assertIn("tls.files_changed", self.server.log())
+        self.server.wait_for_log("tls.files_changed")
 
     def test_a_revoked_device_is_disconnected_when_the_list_is_written(self):
         """The first revocation makes the list: it was not there before."""
@@ -323,6 +323,7 @@ class ExpiryTest(PolicyTest):
         rows = stats["listeners"]
         self.assertGreater(rows[0]["expiry_days"], 21)
         self.assertEqual(rows[1]["expiry_days"], stats["expiry_days"])
+        self.server.wait_for_log("tls.expires")
         warnings = [line for line in self.server.log().splitlines() if "tls.expires" in line]
         self.assertEqual(len(warnings), 1, warnings)
         self.assertRegex(warnings[0], r"WARN.*file=\S+/short\.crt days_left=(9|10)$")
