@@ -10,8 +10,8 @@ again_commands=() # and their commands, quoted
 
 # In an output: a server crashed, leaked, hung at its end, or a sanitizer reported. No second try
 # makes up for that. The same words: tests/wire/run.py.
-final='[A-Za-z]+Sanitizer|runtime error:|smqd ended with|smqd did not end|the server died|it has died'
-final+='|left behind:|harden\.refused'
+final='[A-Za-z]+Sanitizer|runtime error:|smqd ended with (-|null|[^ ]+, not)|smqd did not end|the server died'
+final+='|it has died|left behind:|harden\.refused'
 
 pass() {
     passed=$((passed + $1))

@@ -67,10 +67,15 @@ class CountingTest(unittest.TestCase):
 
     def test_what_a_server_did_wrong_is_not_tried_again(self):
         for words in ("ERROR: AddressSanitizer: heap-use-after-free", "net/conn.c:7:3: runtime error: x",
-                      "smqd ended with -11, not 0", "the server died", "left behind: {}"):
+                      "smqd ended with -11, not 0", "smqd ended with -6 before it was ready",
+                      "the server died", "left behind: {}"):
             with self.subTest(words):
                 code, lines = self.count(f"try bad fails_once '{words}'")
                 self.assertEqual((code, lines[-1]), (1, "6 passed, 1 failed"))
+
+    def test_a_port_that_somebody_else_has_taken_is_tried_again(self):
+        code, lines = self.count("try unlucky fails_once 'smqd ended with 71 before it was ready'")
+        self.assertEqual((code, lines[-1]), (0, "7 passed, 0 failed"))
 
     def test_what_a_runner_tried_twice_by_itself_is_named(self):
         code, lines = self.count('account wire 0 $\'the reason\\npassed only at the second try: '

@@ -82,7 +82,7 @@ class Server {
         this.process.kill('SIGTERM');
         const code = await this.ended;
 
-        assert.equal(code, 0, `smqd ended with ${code}`);
+        assert.equal(code, 0, `smqd ended with ${code}, not 0`);
     }
 }
 

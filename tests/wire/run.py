@@ -35,8 +35,8 @@ SUBTESTS_SHOWN = 3  # failing subtests of one test that are shown in full
 # In a failure's text: the server crashed, leaked, hung at its end, or a sanitizer reported; or the
 # test process itself ended. No second try makes up for that. The same words: scripts/counting.sh.
 FINAL = re.compile(
-    r"\w+Sanitizer|runtime error:|smqd ended with|smqd did not end|the server died|it has died"
-    r"|left behind:|harden\.refused|the test process ended"
+    r"\w+Sanitizer|runtime error:|smqd ended with (-|null|[^ ]+, not)|smqd did not end|the server died"
+    r"|it has died|left behind:|harden\.refused|the test process ended"
 )
 
 # Thread shapes of the server that behave differently inside and must not on the wire.

@@ -13,6 +13,7 @@ import subprocess
 import time
 
 from smqwire import (
+    HANG_S,
     PING,
     PONG,
     SMQD,
@@ -515,7 +516,7 @@ class UnfinishedTest(AbuseTest):
                     break
             except OSError:
                 continue
-        client.socket.settimeout(10)
+        client.socket.settimeout(HANG_S)
         client.expect_disconnect("a frame was not finished in time")
 
     @raw_only("it sends PubFrags")

@@ -231,7 +231,7 @@ class BootstrapTest(WireTest):
 class UnfinishedTest(WireTest):
     """A connection that is not a client yet lives for limits.handshake_ms, whatever it does."""
 
-    config = "limits { handshake_ms = 400 }"
+    config = "limits { handshake_ms = 1500 }"
 
     def assert_ends(self, client):
         answer = client.read_all()

@@ -223,7 +223,7 @@ class HandshakeTest(WireTest):
 
 
 class DeadlineTest(WireTest):
-    config = "limits { handshake_ms = 400 }"
+    config = "limits { handshake_ms = 1500 }"
 
     def test_a_connect_that_does_not_come_gets_connack_2_and_the_close(self):
         self.bootstrap().expect_refused(wire.SMQ_CONNACK_UNAVAILABLE)

@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 
-from smqwire import WireTest, publish
+from smqwire import WireTest, publish, subscribe, wire
 
 PLAIN = "/plain.lsp"  # an instance without a script, beside the one with it
 SERVER = 1  # the script's ETID

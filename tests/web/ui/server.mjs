@@ -98,7 +98,7 @@ export class Server {
         const code = await this.ended;
 
         if (code !== 0)
-            throw new Error(`smqd ended with ${code}`);
+            throw new Error(`smqd ended with ${code}, not 0`);
     }
 
     async destroy() {
