@@ -22,7 +22,9 @@
 
 #define SCRATCH_COUNT     128u
 #define INSTANT_BYTES_MAX 4096u
-#define ACCEPT_TICKS      2u /* after a failed accept, until the next; half of them on average */
+#define ACCEPTS_ARMED     32u /* of each listener: no more come in a turn, half a millisecond */
+#define SCARCE_TICKS      2u  /* after there was a line for buffers */
+#define ACCEPT_TICKS      2u  /* after a failed accept, until the next; half of them on average */
 
 struct send_scratch {
     struct msghdr header;
@@ -67,11 +69,65 @@ static void own(struct conn *conn, struct io_uring_sqe *sqe, enum conn_op op)
     io_uring_sqe_set_data64(sqe, user_data_of(op, conn->generation, conn->slot_index));
 }
 
+/* Each receive of a TLS handshake is work for many turns of those who are in: one at a time, with a
+ * poll and perhaps a wait in between (net/turns.h). So handshakes do not use up the buffers either.
+ */
+static bool takes_steps(const struct conn *conn)
+{
+    return conn->flags & CONN_TLS && !(conn->flags & CONN_SECURED) && conn->state < CONN_LEAVING;
+}
+
+/* -- when there are too few receive buffers -- */
+
+/* A multishot receive takes all that its socket has, up to 32 buffers at once: eight clients with a
+ * lot to say would leave none for a hundred with a line. Who finds none stands in line. While that
+ * does not empty within a turn, a connection gets one buffer a turn. */
+static bool is_scarce(const struct reactor *reactor)
+{
+    return reactor->io.now_tick - reactor->scarce_tick < SCARCE_TICKS;
+}
+
+static bool wait_for_buffer(struct reactor *reactor, struct conn *conn)
+{
+    struct io *io = &reactor->io;
+
+    if (conn->state >= CONN_LEAVING || conn->flags & CONN_WAITS)
+        return false;
+    if (!line_push(&reactor->starved, &io->mem,
+                   (struct line_place){.conn = conn_handle_of(io, conn)}))
+        return false;
+    conn->flags |= CONN_WAITS;
+    return true;
+}
+
+void reactor_feed_starved(struct reactor *reactor)
+{
+    struct io *io = &reactor->io;
+    uint32_t fed_max = reactor->uring.buffers.buffer_count / 2;
+    struct conn_handle handle;
+
+    for (uint32_t i = 0; i < fed_max && line_pop(&reactor->starved, &io->mem, &handle); i++) {
+        struct conn *conn = conn_find(io, handle);
+
+        if (!conn || !(conn->flags & CONN_WAITS))
+            continue;
+        conn->flags &= ~CONN_WAITS;
+        conn_mark(io, conn); /* to be read from */
+    }
+    if (reactor->starved.count > 0)
+        reactor->scarce_tick = io->now_tick;
+}
+
+/* -- reading -- */
+
 static void arm_recv(struct reactor *reactor, struct conn *conn)
 {
     struct io_uring_sqe *sqe = next_sqe(reactor);
 
-    io_uring_prep_recv_multishot(sqe, (int)conn->slot_index, NULL, 0, 0);
+    if (takes_steps(conn) || is_scarce(reactor))
+        io_uring_prep_recv(sqe, (int)conn->slot_index, NULL, 0, 0);
+    else
+        io_uring_prep_recv_multishot(sqe, (int)conn->slot_index, NULL, 0, 0);
     sqe->flags |= IOSQE_FIXED_FILE | IOSQE_BUFFER_SELECT;
     sqe->buf_group = 0;
     own(conn, sqe, OP_RECV);
@@ -290,22 +346,32 @@ void reactor_attend(struct reactor *reactor, struct conn *conn)
 
 /* -- accepting -- */
 
+/* One connection each, not a multishot: that one would take all who wait at the listener at once,
+ * 4,096 after a power cut, and whatever comes on the others' connections would lie behind them. */
+static void arm_accept(struct reactor *reactor, uint32_t listener_index)
+{
+    struct io_uring_sqe *sqe = next_sqe(reactor);
+
+    io_uring_prep_multishot_accept_direct(sqe, reactor->listeners[listener_index].fd, NULL, NULL,
+                                          0);
+    sqe->ioprio &= (uint16_t)~IORING_ACCEPT_MULTISHOT; /* liburing 2.3 cannot say it otherwise */
+    io_uring_sqe_set_data64(sqe, user_data_of(OP_ACCEPT, 0, listener_index));
+    reactor->accepts_armed[listener_index]++;
+    reactor->accept_count++;
+}
+
 void reactor_accept(struct reactor *reactor)
 {
+    /* An accept without a free descriptor costs somebody his connection, but one must try. */
+    uint32_t free_count = reactor->io.slot_count_max - io_open_count(&reactor->io);
+    uint32_t share_count = free_count / (reactor->listener_count + 1) + 1;
+
     if (reactor->accept_paused && reactor->io.now_tick - reactor->accept_failed_tick < ACCEPT_TICKS)
         return;
     reactor->accept_paused = false;
-    for (uint32_t i = 0; i < reactor->listener_count; i++) {
-        if (reactor->accept_armed_mask & 1u << i)
-            continue;
-        struct io_uring_sqe *sqe = next_sqe(reactor);
-
-        io_uring_prep_multishot_accept_direct(sqe, reactor->listeners[i].fd, NULL, NULL, 0);
-        if (reactor->listeners[i].shared) /* liburing 2.3 cannot say "any slot, but once" */
-            sqe->ioprio &= (uint16_t)~IORING_ACCEPT_MULTISHOT;
-        io_uring_sqe_set_data64(sqe, user_data_of(OP_ACCEPT, 0, i));
-        reactor->accept_armed_mask |= 1u << i;
-    }
+    for (uint32_t i = 0; i < reactor->listener_count; i++)
+        while (reactor->accepts_armed[i] < min_u32(ACCEPTS_ARMED, share_count))
+            arm_accept(reactor, i);
 }
 
 void reactor_stop_accepting(struct reactor *reactor)
@@ -313,10 +379,10 @@ void reactor_stop_accepting(struct reactor *reactor)
     for (uint32_t i = 0; i < reactor->listener_count; i++) {
         if (reactor->listeners[i].fd < 0)
             continue;
-        if (reactor->accept_armed_mask & 1u << i) {
+        if (reactor->accepts_armed[i] > 0) {
             struct io_uring_sqe *sqe = next_sqe(reactor);
 
-            io_uring_prep_cancel64(sqe, user_data_of(OP_ACCEPT, 0, i), 0);
+            io_uring_prep_cancel64(sqe, user_data_of(OP_ACCEPT, 0, i), IORING_ASYNC_CANCEL_ALL);
             io_uring_sqe_set_data64(sqe, user_data_of(OP_CANCEL, 0, i));
         }
         /* The kernel keeps its own reference until the accept has ended. */
@@ -371,8 +437,9 @@ static void on_accept(struct reactor *reactor, const struct io_uring_cqe *cqe)
 {
     uint32_t listener_index = (uint32_t)cqe->user_data;
 
-    if (!(cqe->flags & IORING_CQE_F_MORE))
-        reactor->accept_armed_mask &= ~(1u << listener_index);
+    must(reactor->accepts_armed[listener_index] > 0);
+    reactor->accepts_armed[listener_index]--;
+    reactor->accept_count--;
     if (cqe->res >= 0) {
         on_accepted(reactor, (uint32_t)cqe->res, (uint8_t)listener_index);
         return;
@@ -423,7 +490,7 @@ static void on_poll(struct reactor *reactor, struct conn *conn)
     if (conn->flags & CONN_PAUSED && conn->state < CONN_LEAVING)
         return; /* it reads when that is over */
     if (conn->flags & CONN_TLS && conn->state < CONN_LEAVING &&
-        !secure_may_begin(&reactor->io, conn))
+        !secure_may_read(&reactor->io, conn))
         return;
     arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
     conn->last_input_tick = reactor->io.now_tick;
@@ -460,13 +527,18 @@ static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_
         conn_close(io, conn, cqe->res == -ECONNRESET ? CLOSE_PEER : CLOSE_IO_ERROR);
     if (conn->ops & OP_BIT(OP_RECV))
         return; /* the multishot goes on */
+    if (takes_steps(conn) && !(conn->flags & CONN_EOF)) {
+        arm_poll(reactor, conn);
+        return;
+    }
     if (conn->flags & CONN_DEMOTE && conn->state == CONN_LIVE && !(conn->flags & CONN_EOF)) {
         conn->flags &= ~CONN_DEMOTE;
         arm_poll(reactor, conn);
         secure_rest(io, conn);
         return;
     }
-    conn_mark(io, conn); /* armed again at the end of the turn, when buffers are back */
+    if (cqe->res != -ENOBUFS || !wait_for_buffer(reactor, conn))
+        conn_mark(io, conn); /* armed again at the end of the turn */
 }
 
 static void on_send(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
@@ -563,11 +635,6 @@ static void conn_completion(struct reactor *reactor, struct conn *conn, enum con
     }
     if (conn->state == CONN_CLOSING)
         conn_mark(&reactor->io, conn);
-}
-
-bool completion_is_accept(const struct io_uring_cqe *cqe)
-{
-    return cqe->user_data >> 56 == OP_ACCEPT;
 }
 
 void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe)

@@ -10,16 +10,16 @@
 /* Handle one completion. */
 void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe);
 
-/* Is it a new connection? */
-bool completion_is_accept(const struct io_uring_cqe *cqe);
-
 /* The end of the turn looks at a marked connection: flush, arm, half-close, close. */
 void reactor_attend(struct reactor *reactor, struct conn *conn);
+
+/* Let some of those read again who found no receive buffer: as many as will find one now. */
+void reactor_feed_starved(struct reactor *reactor);
 
 /* Quiet for a while: trade the multishot receive for a poll. */
 void reactor_demote(struct reactor *reactor, struct conn *conn);
 
-/* Arm whatever accept is not armed, while there are descriptors; or cancel them all. */
+/* Arm accepts where too few are armed, as many as there are descriptors; or cancel them all. */
 void reactor_accept(struct reactor *reactor);
 void reactor_stop_accepting(struct reactor *reactor);
 

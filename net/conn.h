@@ -66,7 +66,7 @@ enum close_reason {
 enum conn_op {
     OP_PEER = 0, /* asking for the peer's address */
     OP_POLL,     /* quiet: waiting for the first byte */
-    OP_RECV,     /* busy: multishot receive */
+    OP_RECV,     /* busy: multishot receive; or one step of a TLS handshake */
     OP_SEND,     /* at once or not at all: always answered within its submission */
     OP_WRITABLE, /* the socket took no more: waiting for room */
     OP_CANCEL,
@@ -105,7 +105,7 @@ static_assert(OP_CLOSE < 8, "conn->ops has a bit for each operation on a connect
 #define CONN_TAPPED      0x400000u  /* its runs are told to the web actor (net/tap.c) */
 #define CONN_CURT        0x800000u  /* leaving: closed as soon as our last bytes are sent */
 #define CONN_ECHO        0x8000000u /* a WebSocket on web.echo: it gets back what it sends */
-#define CONN_WAITS       0x1000000u /* stands in line to begin a TLS handshake: nothing is read */
+#define CONN_WAITS       0x1000000u /* in line, for a step of its TLS handshake or a buffer: not read */
 #define CONN_TURN        0x2000000u /* has one of the places for those in a handshake */
 #define CONN_SHAKES      0x4000000u /* the TLS handshake is in progress */
 

@@ -85,7 +85,7 @@
     X(HTTP_REQUESTS, "http_requests_total", "requests", "requests put to the web actor")           \
     X(HTTP_REFUSED, "http_refused_total", "requests", "requests answered with an error at once")   \
     X(WS_UPGRADES, "websockets_total", "connections", "connections that became a WebSocket")       \
-    X(TLS_WAITING, "tls_waiting", "connections", "in line to begin a TLS handshake")               \
+    X(TLS_WAITING, "tls_waiting", "connections", "in line for a step of their TLS handshake")      \
     X(TLS_HANDSHAKING, "tls_handshaking", "handshakes", "TLS handshakes in progress")              \
     X(TLS_ABANDONED, "tls_abandoned_total", "handshakes", "TLS handshakes that never ended")       \
     X(TLS_HANDSHAKES, "tls_handshakes_total", "handshakes", "TLS handshakes completed")            \
@@ -258,8 +258,13 @@ void io_list_step(struct io *io);
  * each turn, round and round. */
 void io_shed_step(struct io *io);
 
+static inline uint32_t io_open_count(struct io *io)
+{
+    return (uint32_t)counter_read(&io->stats[IO_STAT_OPEN]);
+}
+
 /* Is any connection open? */
 static inline bool io_is_empty(struct io *io)
 {
-    return counter_read(&io->stats[IO_STAT_OPEN]) == 0;
+    return io_open_count(io) == 0;
 }

@@ -146,8 +146,7 @@ enum status listener_share_all(const struct config_listener *config, int fd,
     for (uint32_t i = 0; i < count; i++) {
         listeners[i] = (struct listener){.fd = i == 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0),
                                          .address_bytes = bytes,
-                                         .tls = config->tls,
-                                         .shared = true};
+                                         .tls = config->tls};
         if (listeners[i].fd < 0) {
             explain(config->url, errno, error);
             while (i > 0)

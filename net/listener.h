@@ -3,9 +3,8 @@
  *
  * The kernel spreads new connections over the sockets of a port (SO_REUSEPORT), so I/O actors
  * never hand connections to each other. A socket that the service manager keeps is only one: all
- * I/O actors accept from it, each one connection at a time, which puts it behind the others in the
- * socket's line of waiters. (A multishot accept stays at the front, and gets them all.) Thread:
- * main opens them; each then belongs to a reactor.
+ * I/O actors accept from it, and who has got a connection is behind the others in the socket's line
+ * of waiters. Thread: main opens them; each then belongs to a reactor.
  */
 #pragma once
 
@@ -16,7 +15,6 @@ struct listener {
     int fd;                 /* -1 when closed */
     uint32_t address_bytes; /* length of a peer's address: sockaddr_in or sockaddr_in6 */
     bool tls;
-    bool shared; /* the same socket as the other I/O actors' */
 };
 
 #define LISTENER_ERROR_BYTES 256

@@ -24,11 +24,10 @@
 
 #define SQE_COUNT          1024u
 #define CQE_COUNT          8192u
-#define DRAIN_CONNS_A_TURN 256u /* paced: their clients come back somewhere else */
-#define EXPIRED_A_TURN     32u  /* a millisecond: a tick's half-open ones end over many turns */
-#define CLOSED_A_TURN      64u  /* the same, of those that close */
-#define ACCEPT_COST        64u  /* in completions: with the close that may follow, in the kernel */
-#define MAIL_ROUNDS_MAX    4u   /* shard and I/O actor answering each other within a turn */
+#define DRAIN_CONNS_A_TURN 256u     /* paced: their clients come back somewhere else */
+#define EXPIRED_A_TURN     32u      /* a millisecond: a tick's half-open ones end over many turns */
+#define CLOSED_A_TURN      64u      /* the same, of those that close */
+#define MAIL_ROUNDS_MAX    4u       /* shard and I/O actor answering each other within a turn */
 #define INSTANT_WAIT_NS    10000000 /* when a guess about our own completions may be wrong */
 #define BACKLOG_SLEEP_NS   50000
 
@@ -64,10 +63,13 @@ void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *
     reactor->inline_shard = inline_shard;
     reactor->log_lane = log_lane;
     reactor->started = started;
-    reactor->accept_armed_mask = 0;
+    memset(reactor->accepts_armed, 0, sizeof(reactor->accepts_armed));
+    reactor->accept_count = 0;
     reactor->failed = reactor->accept_paused = reactor->accept_told = false;
     reactor->drain_cursor = 0;
     reactor->closing_first = MARKED_NONE;
+    reactor->scarce_tick = reactor->io.now_tick - WHEEL_SLOTS; /* long ago */
+    reactor->starved = (struct line){0};
     reactor->scratch_used = reactor->instant_count = 0;
     reactor->error[0] = '\0';
 }
@@ -80,15 +82,13 @@ static uint32_t reap(struct reactor *reactor)
     struct io_uring_cqe *cqe;
     unsigned int head;
     uint32_t count = 0;
-    uint32_t cost = 0;
 
     io_uring_for_each_cqe(kernel, head, cqe)
     {
         /* A lane that is full holds us up here: completions keep their buffers, the kernel runs
          * out of them, and the publishers' sockets fill. That is the whole of back-pressure. */
-        if (cost >= LIMIT_TURN_CQES || !port_is_clear(reactor->io.port))
+        if (count >= LIMIT_TURN_CQES || !port_is_clear(reactor->io.port))
             break;
-        cost += completion_is_accept(cqe) ? ACCEPT_COST : 1;
         completion_handle(reactor, cqe);
         count++;
     }
@@ -131,7 +131,8 @@ static void expire_timers(struct reactor *reactor)
         struct conn *conn = conn_at(io, slot_index);
 
         conn->flags &= ~CONN_TIMED;
-        if (conn->flags & CONN_WAITS && conn->state < CONN_LEAVING) /* time in our line: not its */
+        if (conn->flags & CONN_WAITS && !conn->tls && /* time in our line to begin: not its */
+            conn->state < CONN_LEAVING)
             conn->wait_tick = io->now_tick;
         session_on_deadline(io, conn);
         if (conn->state >= CONN_LEAVING && !(conn->flags & CONN_RELEASED))
@@ -186,7 +187,7 @@ static void drain(struct reactor *reactor)
         i++;
     }
     if (reactor->drain_cursor >= io->slot_count_max && io_is_empty(io) &&
-        io_detours_are_empty(io) && reactor->accept_armed_mask == 0)
+        io_detours_are_empty(io) && reactor->accept_count == 0)
         io->stopped = true;
 }
 
@@ -197,8 +198,9 @@ static bool has_work(const struct reactor *reactor)
     const struct io *io = &reactor->io;
 
     return io->marked_first != MARKED_NONE || reactor->closing_first != MARKED_NONE ||
-           io->is_listing || secure_has_work(io) || wheel_is_behind(&io->wheel, io->now_tick) ||
-           io_auth_has_work(io) || door_has_work(io) || port_has_mail(io->port) ||
+           reactor->starved.count > 0 || io->is_listing || secure_has_work(io) ||
+           wheel_is_behind(&io->wheel, io->now_tick) || io_auth_has_work(io) || door_has_work(io) ||
+           port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -312,6 +314,8 @@ static void run(struct reactor *reactor)
             io_auth_judge_step(io);
         if (door_has_work(io))
             door_step(io);
+        if (reactor->starved.count > 0 && port_is_clear(io->port)) /* else buffers stay taken */
+            reactor_feed_starved(reactor);
         attend_to_marked(reactor);
         io_report_step(io);
         (void)port_flush(io->port); /* is_backlogged asks again */
@@ -382,6 +386,7 @@ void *reactor_main(void *argument)
         sched_yield();
     linger(reactor);
     secure_stop(&reactor->io);
+    line_deinit(&reactor->starved, &reactor->io.mem);
     reactor_scratch_free(&reactor->io.mem, reactor->scratch);
     mem_count(&reactor->io.mem, MEM_RECEIVE, -(int64_t)reactor->uring.buffers.mapped_bytes);
     uring_deinit(&reactor->uring);

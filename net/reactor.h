@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/shard.h"
 #include "net/io.h"
+#include "net/line.h"
 #include "net/listener.h"
 #include "net/uring.h"
 
@@ -28,13 +29,16 @@ struct reactor {
     struct log_lane *log_lane;
     struct listener *listeners; /* [listener_count]; this reactor's own sockets, closed by it */
     uint32_t listener_count;
-    uint32_t accept_armed_mask; /* listeners with a multishot accept in the kernel */
-    bool knows_peer_addresses;  /* the kernel can tell (6.7) */
-    bool failed;                /* could not start: see error */
-    bool accept_paused;         /* it failed: until a connection has closed, or for a moment */
-    bool accept_told;           /* that there are no descriptors: in the log, once */
+    uint8_t accepts_armed[LIMIT_LISTENERS]; /* in the kernel, of each listener; */
+    uint32_t accept_count;                  /* of all */
+    bool knows_peer_addresses;              /* the kernel can tell (6.7) */
+    bool failed;                            /* could not start: see error */
+    bool accept_paused; /* it failed: until a connection has closed, or for a moment */
+    bool accept_told;   /* that there are no descriptors: in the log, once */
     uint32_t accept_failed_tick;
     uint32_t drain_cursor;
+    uint32_t scarce_tick;   /* when the line was last longer than a turn could serve */
+    struct line starved;    /* they found no receive buffer (CONN_WAITS) */
     uint32_t closing_first; /* slot of the first that waits for its turn to close */
     uint32_t scratch_used;
     uint32_t instant_count; /* completions that this turn's own requests bring at once */

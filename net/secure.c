@@ -19,7 +19,7 @@
 #define FILL_BYTES_MAX    65536u               /* plaintext sealed at once: four full records */
 #define SIGNING_BYTES_MAX TLS_RECORD_BYTES_MAX /* what a client may send ahead of our signature */
 #define JUDGED_A_TURN     256u
-#define BEGUN_A_TURN      16u /* 2 ms: those who are in should not notice a storm */
+#define STEPS_A_TURN      8u /* 1 ms: those who are in should not notice a storm */
 
 static_assert(FILL_BYTES_MAX <= UINT32_MAX / 4, "an outq counts in u32");
 
@@ -81,13 +81,18 @@ static void take_cipher(void *context, const uint8_t *bytes, size_t bytes_count)
 
 /* -- whose turn it is -- */
 
-bool secure_may_begin(struct io *io, struct conn *conn)
+bool secure_may_read(struct io *io, struct conn *conn)
 {
-    if (conn->tls || conn->flags & CONN_TURN)
+    struct turns *turns = &io->secure->turns;
+    struct conn_handle handle = conn_handle_of(io, conn);
+    bool has_begun = conn->tls || conn->flags & CONN_TURN;
+
+    if (conn->flags & CONN_SECURED)
         return true;
     if (conn->flags & CONN_WAITS)
         return false;
-    if (!turns_wait(&io->secure->turns, &io->mem, conn_handle_of(io, conn))) {
+    if (has_begun ? !turns_wait_on(turns, &io->mem, handle)
+                  : !turns_wait(turns, &io->mem, handle)) {
         io_count(io, IO_STAT_REFUSED_MEMORY, 1);
         conn_close(io, conn, CLOSE_MEMORY);
         return false;
@@ -99,7 +104,7 @@ bool secure_may_begin(struct io *io, struct conn *conn)
 
 static void end_wait(struct io *io, struct conn *conn)
 {
-    if (!(conn->flags & CONN_WAITS))
+    if (!(conn->flags & CONN_WAITS) || conn->flags & CONN_SECURED) /* it waits for a buffer */
         return;
     conn->flags &= ~CONN_WAITS;
     io_count(io, IO_STAT_TLS_WAITING, (uint64_t)-1);
@@ -113,7 +118,47 @@ static void end_turn(struct io *io, struct conn *conn)
     turns_end(&io->secure->turns);
 }
 
-static void begin_turns(struct io *io)
+/* The connection at the head of a line, when it still stands there. */
+static struct conn *leave_line(struct io *io, struct conn_handle handle)
+{
+    struct conn *conn = conn_find(io, handle);
+
+    if (!conn || !(conn->flags & CONN_WAITS) || conn->flags & CONN_SECURED)
+        return NULL;
+    end_wait(io, conn);
+    conn_mark(io, conn); /* to be read from */
+    return conn;
+}
+
+static bool begin_one(struct io *io)
+{
+    struct turns *turns = &io->secure->turns;
+    struct conn_handle handle;
+
+    if (!turns_next(turns, &io->mem, &handle))
+        return false;
+    struct conn *conn = leave_line(io, handle);
+    if (!conn)
+        return true;
+    conn->flags |= CONN_TURN;
+    turns_begin(turns, &io->mem, handle, io->now_tick);
+    conn->wait_tick = io->now_tick; /* the wait was ours */
+    session_retime(io, conn);
+    return true;
+}
+
+static bool go_on_with_one(struct io *io)
+{
+    struct conn_handle handle;
+
+    if (!turns_next_on(&io->secure->turns, &io->mem, &handle))
+        return false;
+    (void)leave_line(io, handle);
+    return true;
+}
+
+/* A few of both lines, in turn, so that neither waits for the other to end. */
+static void take_turns(struct io *io)
 {
     struct turns *turns = &io->secure->turns;
     struct conn_handle handle;
@@ -124,17 +169,12 @@ static void begin_turns(struct io *io)
         if (conn)
             end_turn(io, conn);
     }
-    for (uint32_t i = 0; i < BEGUN_A_TURN && turns_next(turns, &io->mem, &handle); i++) {
-        struct conn *conn = conn_find(io, handle);
+    for (uint32_t i = 0; i < STEPS_A_TURN; i++) {
+        bool is_taken =
+            i % 2 == 0 ? go_on_with_one(io) || begin_one(io) : begin_one(io) || go_on_with_one(io);
 
-        if (!conn || !(conn->flags & CONN_WAITS))
-            continue;
-        end_wait(io, conn);
-        conn->flags |= CONN_TURN;
-        turns_begin(turns, &io->mem, handle, io->now_tick);
-        conn->wait_tick = io->now_tick; /* the wait was ours */
-        session_retime(io, conn);
-        conn_mark(io, conn); /* to be read from */
+        if (!is_taken)
+            return;
     }
 }
 
@@ -161,8 +201,8 @@ static void count_established(struct io *io, struct conn *conn)
 {
     const struct tls_info info = tls_conn_info(conn->tls);
 
-    conn->flags |= CONN_SECURED;
     end_handshake(io, conn);
+    conn->flags |= CONN_SECURED;
     count_served(io, info.cert, 1);
     io_count(io, IO_STAT_TLS_HANDSHAKES, 1);
     io_count(io, info.version == TLS_1_3 ? IO_STAT_TLS_1_3 : IO_STAT_TLS_1_2, 1);
@@ -573,7 +613,7 @@ void secure_step(struct io *io)
 {
     if (!io->secure)
         return;
-    begin_turns(io);
+    take_turns(io);
     if (io->secure->is_judging)
         judge_some(io);
 }

@@ -48,7 +48,7 @@ struct io_secure {
     struct tls_engine *engine;
     struct secure_set *set;               /* in force: a reference */
     _Atomic(struct secure_set *) offered; /* by control, not yet taken: a reference */
-    struct turns turns;                   /* who may begin a handshake */
+    struct turns turns;                   /* who may begin a handshake, or go on */
     bool is_judging;                      /* after a reload, a bite each turn: */
     uint32_t judge_cursor;
 };
@@ -69,9 +69,9 @@ void secure_stop(struct io *io);
 /* New credentials; a RELOAD must follow. Thread: control. Takes a reference of its own. */
 void secure_offer(struct io_secure *secure, struct secure_set *set);
 
-/* The first bytes of a TLS connection are there to be read: may they be? Otherwise it stands in
- * line, and is marked when its turn has come. */
-MUST_CHECK bool secure_may_begin(struct io *io, struct conn *conn);
+/* Bytes of a TLS connection are there to be read: may they be? Those of a handshake stand in line,
+ * and are marked when their turn has come. */
+MUST_CHECK bool secure_may_read(struct io *io, struct conn *conn);
 
 /* Bytes came; they are overwritten. Afterwards the connection may be leaving or closing. */
 void secure_input(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count);
@@ -86,8 +86,8 @@ void secure_rest(struct io *io, struct conn *conn);
 /* The descriptor is closed: wipe and free. */
 void secure_free(struct io *io, struct conn *conn);
 
-/* Once a turn: let some of those in line begin; and after a reload, close live connections whose
- * client certificate has been revoked or has expired. A bite each. */
+/* Once a turn: let some of those in line begin or go on; and after a reload, close live connections
+ * whose client certificate has been revoked or has expired. A bite each. */
 void secure_step(struct io *io);
 
 static inline bool secure_has_work(const struct io *io)

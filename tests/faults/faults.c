@@ -74,7 +74,6 @@ static const struct kind kinds[] = {
     {"accept-nobufs", LOST, OP_ACCEPT, ENOBUFS, false},
     {"accept-nofile", LOST, OP_ACCEPT, ENFILE, false},
     {"accept-canceled", LOST, OP_ACCEPT, ECANCELED, false},
-    {"accept-no-more", LAST, OP_ACCEPT, 0, true},
     {"wake-no-more", LAST, OP_WAKE, 0, true},
     {"stale", STALE, OP_COUNT, 0, true},
     {"doubled", DOUBLED, OP_COUNT, 0, true},
@@ -280,10 +279,7 @@ static void lose(struct reactor *reactor, struct io_uring_cqe *cqe, const struct
 {
     int none = -1;
 
-    if (cqe->flags & IORING_CQE_F_MORE)
-        end_request(reactor, cqe->user_data, 0);
     must(io_uring_register_files_update(&reactor->uring.kernel, (unsigned)cqe->res, &none, 1) == 1);
-    cqe->flags &= ~IORING_CQE_F_MORE;
     cqe->res = -kind->error;
     __real_completion_handle(reactor, cqe);
 }

@@ -7,6 +7,7 @@ grows to its limit because the test is not reading.
 """
 
 import random
+import signal
 
 from smqwire import (
     Pace,
@@ -153,6 +154,42 @@ class OrderTest(WireTest):
         for i in range(50):
             client.expect(publish(tid, client.etid, str(i)))
             self.assertEqual(client.read_frame().type, wire.SMQ_SUBACK)
+
+
+class FewBuffersTest(WireTest):
+    """Fewer receive buffers than clients with something to say."""
+
+    config = "receive { buffers = 8  buffer_bytes = 1K }"
+
+    def say_at_once(self, clients, frames):
+        """All have sent @frames to themselves before the server reads the first byte."""
+        self.server.signal(signal.SIGSTOP)
+        try:
+            for client in clients:
+                client.send(*[publish(client.etid, client.etid, payload) for payload in frames])
+        finally:
+            self.server.signal(signal.SIGCONT)
+
+    def test_who_waits_for_one_loses_nothing_and_keeps_its_order(self):
+        clients = self.connect_many(50)
+        row = [b"%d " % number + bytes(500) for number in range(60)]
+        since = self.server.counter("io.receive_no_buffers_total")
+        for _ in range(3):
+            self.say_at_once(clients, row)
+            for client in clients:
+                for payload in row:
+                    client.expect(publish(client.etid, client.etid, payload))
+        self.assertGreater(self.server.counter("io.receive_no_buffers_total"), since)
+
+    def test_who_waits_for_one_may_leave(self):
+        clients = self.connect_many(50)
+        self.say_at_once(clients, [bytes(500)] * 60)
+        for client in clients[1:]:
+            client.close()
+        for _ in range(60):
+            clients[0].expect(publish(clients[0].etid, clients[0].etid, bytes(500)))
+        self.wait_until(lambda: self.server.counter("io.open") == 1, "the others are gone")
+        clients[0].expect_nothing()
 
 
 class GoodbyeTest(WireTest):

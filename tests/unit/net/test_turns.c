@@ -93,6 +93,25 @@ Test(turns, a_place_is_kept_for_a_while_only)
     cr_assert_eq(let_in(3, 10 + TURNS_TICKS), 3);
 }
 
+Test(turns, who_goes_on_has_a_line_of_its_own_and_needs_no_place)
+{
+    struct conn_handle conn;
+
+    wait_for(0, 4);
+    cr_assert_eq(let_in(0, 0), 3);
+    cr_assert_not(turns_is_ready(&turns));
+    for (uint32_t i = 0; i < 3; i++)
+        cr_assert(turns_wait_on(&turns, &mem, conn_of(i)));
+    cr_assert(turns_is_ready(&turns));
+    cr_assert_not(turns_next(&turns, &mem, &conn)); /* no place is free */
+    for (uint32_t i = 0; i < 3; i++) {
+        cr_assert(turns_next_on(&turns, &mem, &conn));
+        cr_assert_eq(conn.slot_index, i);
+    }
+    cr_assert_not(turns_next_on(&turns, &mem, &conn));
+    cr_assert_not(turns_is_ready(&turns));
+}
+
 Test(turns, time_may_wrap)
 {
     struct conn_handle conn;
