@@ -198,6 +198,11 @@ for (const scheme of ['http', 'https'])
             }, was);
         });
 
+        it('LED demo: leads back to the web UI', async () => {
+            await page.click('#back');
+            await page.waitForSelector('.page-overview h1');
+        });
+
         it('goes on by itself when the server was restarted', async () => {
             await open('overview');
             await untilText(page, '#status-text', /^Live$/);
