@@ -171,9 +171,18 @@ function showCountdown(message, delay) {
     show();
 }
 
+/* From wherever the reader's terminal is. */
+function showDemoCommand(path) {
+    const [scheme, port] = location.protocol === 'https:' ? ['tls', 443] : ['tcp', 80];
+
+    element('demo').textContent = `smq demo led --url ${scheme}://${location.hostname}:` +
+        `${location.port || port}${path}`;
+}
+
 function connect() {
     const path = new URLSearchParams(location.search).get('broker') ?? '/smq.lsp';
 
+    showDemoCommand(path);
     clearInterval(countdown);
     smq?.disconnect();
     showStatus('info', 'Connecting');
