@@ -202,8 +202,8 @@ static void read_mail(struct control *control)
     }
 }
 
-/* Certificates may have changed, or come near their end. */
-static void mind_secrets(struct control *control)
+/* Certificates and scripts may have changed; and certificates come near their end. */
+static void mind_files(struct control *control)
 {
     if (watch_is_due(&control->watch, now_ns())) {
         log_event(LOG_LEVEL_INFO, "tls.files_changed", "reading the credentials again");
@@ -325,7 +325,7 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
             ;
         give_memory_back(&control);
         harden_report();
-        mind_secrets(&control);
+        mind_files(&control);
         if (control.phase == PHASE_RUN)
             web_news_tick(&control.news, now_ns());
         (void)port_flush(control.port);
