@@ -4,6 +4,7 @@
  */
 import * as api from './api.js';
 import {h, searchBox} from './dom.js';
+import {textOf} from './payload.js';
 
 /**
  * The text as entries. Comments belong to the key below them; "[range; default X]" is taken out.
@@ -85,7 +86,7 @@ export function configSection() {
     }
 
     api.get('config').then(({text}) => {
-        entries = parseConfig(text);
+        entries = parseConfig(textOf(text));
         show('');
     }).catch((error) => list.replaceChildren(h('p', {class: 'problem'}, error.message)));
 

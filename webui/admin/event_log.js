@@ -2,6 +2,8 @@
  * webui/admin/event_log.js — the events since the page was opened, whichever page is shown. A
  * bounded buffer: the oldest go.
  */
+import {textOf, visible} from './payload.js';
+
 export const KEPT_MAX = 2000;
 
 /** @typedef {{serial: number, t: number, level: 'info' | 'warning' | 'error', name: string,
@@ -19,7 +21,7 @@ export class EventLog {
     }
 
     add(event) {
-        const kept = {...event, serial: ++this.serial};
+        const kept = {...event, text: visible(textOf(event.text)), serial: ++this.serial};
 
         this.kept.push(kept);
         if (this.kept.length > KEPT_MAX)
