@@ -540,6 +540,10 @@ class AdminTest(CliTest):
         self.assertEqual(asked, b"peers\n")
         self.assertEqual(json.loads(out), answer)
 
+    def test_a_zero_byte_in_a_uid(self):
+        out, _, _ = self.ask(b'{"peers": [{"uid": "a\\u0000b"}, {"uid": "\\u00c3\\u00bcber"}]}', "peers")
+        self.assertEqual(out.split(), ["peers", "uid", "a?b", "\u00fcber"])
+
     def test_a_large_answer(self):
         answer = json.dumps({"peers": [{"uid": f"device-{i}"} for i in range(20000)]}).encode()
         out, _, _ = self.ask(answer, "peers")
