@@ -303,7 +303,11 @@ describe('the web UI', {skip, ...HANG}, () => {
                 await logIn(phone, mock.url, 'secret');
                 await phone.goto(`${mock.url}#/${name}`);
                 await phone.waitForSelector(`.page-${name} h1`);
-                assert.equal(await phone.evaluate(() => document.documentElement.scrollWidth), 390);
+                for (const width of [390, 320]) {
+                    await phone.setViewportSize({width, height: 640});
+                    await phone.waitForFunction((wanted) =>
+                        document.documentElement.scrollWidth === wanted, width);
+                }
                 assert.deepEqual(phone.problems, []);
                 await phone.context().close();
             });
