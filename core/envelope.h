@@ -27,7 +27,7 @@ struct msg;
     X(UNSUBSCRIBE) /* conn gives up topic id, but was once given its number */                     \
     X(RELEASE)     /* conn gives the topic id back (it may still observe it) */                    \
     X(LEAVE)       /* conn gives up all it holds of id */                                          \
-    X(PUBLISH)     /* msg: a run from etid to id; count: its frames; JUDGE, hash: see below */     \
+    X(PUBLISH)     /* msg: a run from etid to id; count: its frames; JUDGE, RETURN, hash: below */ \
     X(OBSERVE)     /* conn; id; JUDGE */                                                           \
     X(UNOBSERVE)   /* conn; id */                                                                  \
     X(LOOKUP)      /* conn; what is id called; id 0: which id has the name msg; hash; SUBTOPIC */  \
@@ -55,7 +55,8 @@ struct msg;
     X(TAPPED)       /* msg: a run from conn, or to it (OUT); id: messages left out before it */    \
     X(WHERE)        /* which address has conn? etid: comes back in the ADDRESS */                  \
     X(ADDRESS)      /* msg: its 16 bytes; NULL: conn has gone */                                   \
-    /* -- I/O actor and script host (core/hooks.h); those above by the detour, too -- */           \
+    /* -- I/O actor and script host (core/hooks.h); requests above by the detour, too, and a       \
+       CONNECT that the script accepts comes back: only its I/O actor knows if conn is there -- */ \
     X(FACTS)       /* of conn, whose CONNECT is next; msg: core/facts.h */                         \
     X(PEER_JOINED) /* conn, introduced by FACTS, is live: id is its ETID */                        \
     X(PEER_LEFT)   /* conn, introduced by FACTS, has gone, live or not; id; msg: why */            \
@@ -111,6 +112,7 @@ enum http_answer {
 #define ENVELOPE_CHOSEN       0x40u /* of CREATE, CREATESUB: it shall have this id */
 #define ENVELOPE_SUBTOPIC     0x40u /* of LOOKUP: sub-topics, not topics */
 #define ENVELOPE_CLIENT       0x40u /* of FOUND: a client has this id */
+#define ENVELOPE_RETURN       0x40u /* of a PUBLISH to JUDGE: it comes back; no msg: it may not */
 #define ENVELOPE_JUDGE        0x80u /* may it? The name is not known; msg begins with the client's */
                                     /* identity (core/identity.h), of hash bytes or all of it */
 

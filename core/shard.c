@@ -553,10 +553,17 @@ static bool tell_dropped(struct shard *shard, const struct envelope *envelope)
 static void on_publish(struct shard *shard, struct envelope *envelope)
 {
     struct entity entity = entity_by_id(shard, envelope->instance_index, envelope->id);
+    bool may = !(envelope->flags & ENVELOPE_JUDGE) || shard_judge_publish(shard, envelope, entity);
 
+    if (envelope->flags & ENVELOPE_RETURN) {
+        envelope->flags &= (uint8_t)~ENVELOPE_RETURN;
+        port_push(shard->port, envelope->conn.host_index, *envelope);
+        if (may)
+            return; /* it is counted when it comes again */
+    }
     count(shard, SHARD_STAT_RUNS, 1);
     count(shard, SHARD_STAT_MESSAGES, envelope->count);
-    if (envelope->flags & ENVELOPE_JUDGE && !shard_judge_publish(shard, envelope, entity))
+    if (!may)
         return;
     if (entity.topic && topic_subscriber_count(entity.topic) > 0) {
         publish_to_topic(shard, entity.topic, envelope);

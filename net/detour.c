@@ -273,6 +273,14 @@ void detour_connect(struct io *io, struct conn *conn, uint32_t shard, struct env
     (void)push(io, detour, request); /* it is JOINING: nothing of it is read */
 }
 
+void detour_accepted(struct io *io, struct envelope *connect)
+{
+    if (!conn_find(io, connect->conn))
+        return;
+    to_shard(io, mesh_shard_of_hash(io->port->mesh, connect->hash), *connect);
+    connect->msg = NULL;
+}
+
 void detour_name(struct io *io, struct conn *conn, uint32_t shard, struct envelope request)
 {
     struct detour *detour = detour_of(io, conn);
@@ -301,8 +309,30 @@ void detour_publish(struct io *io, struct conn *conn, uint32_t shard, struct env
 {
     struct detour *detour = detour_of(io, conn);
 
-    if (!detour || !hooks_want_publish(detour->hooks, request.id))
+    if (!detour || !hooks_want_publish(detour->hooks, request.id)) {
         to_shard(io, shard, request);
-    else if (!push(io, detour, request))
+    } else if (request.flags & ENVELOPE_JUDGE) {
+        request.flags |= ENVELOPE_RETURN;
+        to_shard(io, shard, request);
         hold(io, conn);
+    } else if (!push(io, detour, request)) {
+        hold(io, conn);
+    }
+}
+
+void detour_judged(struct io *io, struct envelope *publish)
+{
+    struct conn *conn = conn_find(io, publish->conn);
+    struct detour *detour = conn && conn->flags & CONN_INTRODUCED ? detour_of(io, conn) : NULL;
+
+    if (!detour) { /* the script does not know it any more */
+        io_count(io, IO_STAT_DROPPED_GONE, publish->msg ? publish->count : 0);
+        return;
+    }
+    if (publish->msg && !push(io, detour, *publish)) {
+        publish->msg = NULL;
+        return; /* it stands in line, and its sender waits for that */
+    }
+    publish->msg = NULL;
+    detour_answered(io, conn);
 }

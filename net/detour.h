@@ -2,7 +2,7 @@
  * net/detour.h — requests that go past an instance's script before a shard sees them
  * (core/hooks.h).
  *
- *      session_connect.c  Connect ──FACTS, CONNECT──> script host ──CONNECT──> shard
+ *      session_connect.c  Connect ──FACTS, CONNECT──> script host ──CONNECT──> back here ──> shard
  *      session_frames.c   Subscribe, Create, Createsub, Publish ──> the same way, where a hook is
  * set session.c, session_answers.c  PEER_JOINED, PEER_LEFT ──> script host
  *
@@ -11,6 +11,9 @@
  * Publishes stream. When the lane to the script is full, what is for it stands in a line here, and
  * who published is CONN_HELD until that has moved on: so a connection has at most one request in
  * line, and TCP tells who sends more than a script can take. The script's host says ROOM.
+ *
+ * A Publish that only its shard can judge (JUDGE) goes there first and comes back, its sender
+ * CONN_HELD meanwhile: the script sees nothing that the access list forbids.
  *
  * A WebSocket's messages that came in one receive cannot be kept: of those several may be under
  * way.
@@ -63,6 +66,14 @@ void detour_left(struct io *io, struct conn *conn);
 /* The answer that @conn was held for has come. Afterwards the connection may be leaving or closing.
  */
 void detour_answered(struct io *io, struct conn *conn);
+
+/* A CONNECT that the script has accepted: on to its shard, if the connection is still there. Else
+ * it could take over a newer one of the same UID. Takes its message then. */
+void detour_accepted(struct io *io, struct envelope *connect);
+
+/* A PUBLISH that its shard has judged: on to the script, or without a message: it may not. Takes
+ * the message. */
+void detour_judged(struct io *io, struct envelope *publish);
 
 /* A turn: what waits moves on as far as there is room. */
 void io_detour_step(struct io *io);

@@ -60,7 +60,8 @@
     X(DROPPED_OLD, "dropped_old_total", "messages", "slow receiver: old messages dropped")         \
     X(DROPPED_CLOSED, "dropped_closed_total", "messages", "slow receiver: lost by disconnecting")  \
     X(DROPPED_MEMORY, "dropped_memory_total", "messages", "dropped: memory_limit reached")         \
-    X(DROPPED_GONE, "dropped_gone_total", "messages", "the receiver had just closed")              \
+    X(DROPPED_GONE, "dropped_gone_total", "messages",                                              \
+      "the receiver, or before its script saw it the sender, had just closed")                     \
     X(SHED_INPUT, "shed_input_total", "connections",                                               \
       "closed: memory_limit is near, and much of a frame was there, but not all")                  \
     X(SLOW_CONSUMERS, "slow_consumers_total", "events", "connections whose queue filled up")       \

@@ -373,6 +373,12 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_TAP:
         io_tap(io, envelope);
         break;
+    case ENVELOPE_CONNECT:
+        detour_accepted(io, envelope);
+        break;
+    case ENVELOPE_PUBLISH:
+        detour_judged(io, envelope);
+        break;
     case ENVELOPE_ROOM:
         break; /* io_detour_step sees it by itself, in this turn */
     case ENVELOPE_WHERE:
@@ -381,7 +387,6 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_EXPEL:
         door_expel(io);
         break;
-    case ENVELOPE_CONNECT:
     case ENVELOPE_GONE:
     case ENVELOPE_SUBSCRIBE:
     case ENVELOPE_CREATE:
@@ -389,7 +394,6 @@ void session_envelope(struct io *io, struct envelope *envelope)
     case ENVELOPE_UNSUBSCRIBE:
     case ENVELOPE_RELEASE:
     case ENVELOPE_LEAVE:
-    case ENVELOPE_PUBLISH:
     case ENVELOPE_OBSERVE:
     case ENVELOPE_UNOBSERVE:
     case ENVELOPE_LOOKUP:

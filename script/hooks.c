@@ -2,7 +2,7 @@
  * script/hooks.c — requests that took the detour (core/hooks.h): the script decides, and they go on
  * to their shard, or are answered.
  *
- *      FACTS, CONNECT ──> authenticate ──> CONNECT to the shard │ CONNECTED, refused
+ *      FACTS, CONNECT ──> authenticate ──> CONNECT back to its I/O actor │ CONNECTED, refused
  *      SUBSCRIBE, CREATE, CREATESUB ──> permit… ──> the same    │ denied
  *      PUBLISH ──> onpublish, for each message ──> what is left of the run
  *      PEER_JOINED, PEER_LEFT, DROPPED ──> onconnect, onclose, ondrop
@@ -271,8 +271,10 @@ static void on_connect(struct script *script, struct envelope *connect)
     msg_unref(script->mem, *facts);
     *facts = NULL;
     script_count(script, SCRIPT_STAT_REFUSED, is_accepted ? 0 : 1);
-    if (is_accepted)
-        to_shard(script, mesh_shard_of_hash(script->port->mesh, connect->hash), connect);
+    if (!is_accepted)
+        return;
+    port_push(script->port, connect->conn.host_index, *connect);
+    connect->msg = NULL;
 }
 
 /* -- names -- */
@@ -401,8 +403,7 @@ static void leave_out(struct script *script, struct left *left, const uint8_t *a
 static void judge_run(struct script *script, struct call *call, struct left *left)
 {
     const struct envelope *publish = call->envelope;
-    size_t prefix_bytes = publish->flags & ENVELOPE_JUDGE ? (size_t)publish->hash : 0;
-    struct span run = span_skip(msg_span(publish->msg), prefix_bytes);
+    struct span run = msg_span(publish->msg);
     size_t frame_bytes;
 
     for (; run.bytes_count > 0 && !left->is_lost; run = span_skip(run, frame_bytes)) {

@@ -572,6 +572,9 @@ static bool take_script_mail(struct little_broker *broker, struct envelope *enve
     case ENVELOPE_PEER_LEFT:
     case ENVELOPE_DROPPED:
         return false;
+    case ENVELOPE_CONNECT:
+        little_tell(broker, envelope->conn.host_index, *envelope);
+        return true;
     default:
         little_pass_on(broker, envelope);
         return true;

@@ -12,6 +12,7 @@
 #include "core/identity.h"
 #include "core/msg.h"
 #include "net/detour.h"
+#include "net/holds.h"
 #include "tests/unit/net/little_client.h"
 
 #define MAIL_MAX 65536u
@@ -19,9 +20,12 @@
 static uint8_t mail[MAIL_MAX]; /* kinds of what came to the script */
 static uint32_t mail_count;
 static char left_why[64];
+static char seen[16]; /* the last letter of each run, as far as there is room */
 static uint8_t facts[512];
 static size_t got_bytes;
 static bool refuses;
+static bool defers;              /* the next CONNECT is put aside ... */
+static struct envelope deferred; /* ... here */
 
 static bool note(struct little_broker *of, struct envelope *envelope)
 {
@@ -29,12 +33,18 @@ static bool note(struct little_broker *of, struct envelope *envelope)
 
     cr_assert_lt(mail_count, MAIL_MAX);
     mail[mail_count++] = envelope->kind;
+    if (envelope->kind == ENVELOPE_PUBLISH && strlen(seen) < sizeof(seen) - 1)
+        seen[strlen(seen)] = (char)text.data[text.bytes_count - 1];
     if (envelope->kind == ENVELOPE_PEER_LEFT)
         snprintf(left_why, sizeof(left_why), "%.*s", (int)text.bytes_count,
                  (const char *)text.data);
     if (envelope->kind == ENVELOPE_FACTS) {
         got_bytes = min_size(text.bytes_count, sizeof(facts));
         memcpy(facts, text.data, got_bytes);
+    }
+    if (envelope->kind == ENVELOPE_CONNECT && defers) {
+        deferred = *envelope;
+        return true;
     }
     if (envelope->kind != ENVELOPE_CONNECT || !refuses)
         return false;
@@ -56,7 +66,8 @@ static void start(void)
     little_start(&broker);
     mail_count = 0;
     left_why[0] = '\0';
-    refuses = false;
+    memset(seen, 0, sizeof(seen));
+    refuses = defers = false;
 }
 
 static void stop(void)
@@ -161,6 +172,26 @@ Test(detour, who_closes_while_the_script_thinks_leaves_nothing)
     broker.script_sleeps = false;
     little_settle(&broker);
     cr_assert_eq(mail[mail_count - 1], ENVELOPE_PEER_LEFT);
+    stop();
+}
+
+/* Its Connect, in another lane than the newer one's, comes to the script after that. */
+Test(detour, a_connect_of_one_who_has_gone_takes_nobody_over)
+{
+    defers = true;
+    dial(3);
+    say_text(3, DEVICE_HEAD);
+    say_frame(3, SMQ_CONNECT, "\1\6lamp01", 9);
+    little_settle(&broker);
+    little_reset(&broker, 0, 3);
+    little_settle(&broker);
+    defers = false;
+    uint32_t etid = join(4, "lamp01");
+
+    little_tell(&broker, deferred.conn.host_index, deferred);
+    little_settle(&broker);
+    hear_nothing(4);
+    cr_assert_eq(conn_of(4)->etid, etid);
     stop();
 }
 
@@ -317,6 +348,105 @@ Test(detour, what_nobody_receives_is_shown)
     say_frame(3, SMQ_PUBLISH, body, publish_body(body, 12345, etid, "1"));
     little_settle(&broker);
     cr_assert_eq(mail[mail_count - 1], ENVELOPE_DROPPED);
+    stop();
+}
+
+/* -- access lists -- */
+
+static bool allows;
+
+static bool may(void *context, uint16_t instance_index, struct span identity,
+                enum shard_right right, struct span name)
+{
+    (void)context, (void)instance_index, (void)name;
+    cr_assert_eq(right, SHARD_PUBLISH);
+    assert_body(identity_read(identity).uid, "lamp01", 6);
+    return allows;
+}
+
+static const struct shard_judge judge = {.may = may};
+
+/* lamp01 is slot 3, and has an access list to mind; it may publish to @own. Slot 4 holds "t".
+ * Returns t's number. */
+static uint32_t start_ruled(uint32_t *own)
+{
+    uint32_t tid;
+
+    (void)join(4, "lamp02");
+    tid = subscribe(4, "t");
+    (void)join(3, "lamp01");
+    *own = subscribe(3, "u");
+    holds_judge(conn_of(3), *own, true);
+    conn_of(3)->flags |= CONN_RULED;
+    for (uint32_t i = 0; i < broker.shard_count; i++)
+        broker.shards[i].judge = &judge;
+    hooks_set(&broker.hooks[0], HOOK_ONPUBLISH, NULL, 0);
+    mail_count = 0;
+    return tid;
+}
+
+static void say_publish(uint32_t slot, uint32_t tid, const char *text)
+{
+    uint8_t body[64];
+
+    say_frame(slot, SMQ_PUBLISH, body, publish_body(body, tid, conn_of(slot)->etid, text));
+}
+
+Test(detour, the_script_sees_nothing_that_is_forbidden)
+{
+    uint32_t own;
+    uint32_t tid = start_ruled(&own);
+
+    allows = false;
+    say_publish(3, tid, "1");
+    little_settle(&broker);
+    cr_assert_eq(mail_count, 0);
+    hear_nothing(4);
+    cr_assert_not(conn_of(3)->flags & CONN_HELD);
+    cr_assert_eq(little_shard_stat(&broker, SHARD_STAT_PUBLISH_DENIED), 1);
+
+    allows = true;
+    say_publish(3, tid, "2");
+    little_settle(&broker);
+    cr_assert_eq(mail_count, 1);
+    cr_assert_eq(mail[0], ENVELOPE_PUBLISH);
+    assert_body(span_skip(hear(4, SMQ_PUBLISH), 12), "2", 1);
+    cr_assert_eq(little_shard_stat(&broker, SHARD_STAT_MESSAGES), 2, "each is counted once");
+    stop();
+}
+
+/* What goes by way of the shard is not overtaken by what goes straight to the script. */
+Test(detour, what_the_shard_judges_keeps_its_place)
+{
+    uint32_t own;
+    uint32_t tid = start_ruled(&own);
+
+    allows = true;
+    for (char text[2] = "0"; text[0] < '8'; text[0]++)
+        say_publish(3, text[0] % 2 ? own : tid, text);
+    little_settle(&broker);
+    cr_assert_str_eq(seen, "01234567");
+    for (char text[2] = "0"; text[0] < '8'; text[0]++)
+        assert_body(span_skip(hear(text[0] % 2 ? 3 : 4, SMQ_PUBLISH), 12), text, 1);
+    cr_assert_not(conn_of(3)->flags & CONN_HELD);
+    stop();
+}
+
+Test(detour, who_is_judged_waits_for_a_slow_script_too)
+{
+    uint32_t own;
+    uint32_t tid = start_ruled(&own);
+
+    allows = true;
+    broker.script_sleeps = true;
+    for (uint32_t i = 0; i < 300; i++)
+        say_publish(3, i % 2 ? tid : own, "x");
+    little_settle(&broker);
+    broker.script_sleeps = false;
+    little_settle(&broker);
+    cr_assert_eq(mail_count, 300);
+    cr_assert(io_detours_are_empty(&broker.ios[0]));
+    cr_assert_not(conn_of(3)->flags & CONN_HELD);
     stop();
 }
 
