@@ -23,7 +23,11 @@ struct churn_worker {
     pthread_t thread;
 
     /* -- its own thread -- */
-    uint64_t *opened_ns; /* by slot: when the visit began */
+    uint64_t *opened_ns;  /* by slot: when the visit began */
+    uint32_t *idle_slots; /* with --rate: those that wait for their next visit ... */
+    uint32_t idle_count;  /* ... so many */
+    uint64_t begun_count; /* visits */
+    uint64_t start_ns;    /* of the first */
     uint32_t client_next;
     uint32_t open_count;
     bool is_measuring;
@@ -56,6 +60,7 @@ static void visit_begin(struct churn_worker *cw, struct conn *conn)
 {
     cw->opened_ns[conn->slot_index] = clock_now_ns();
     cw->open_count++;
+    cw->begun_count++;
     /* Every worker counts its own clients, in steps, so that no two ever share a number. */
     uint32_t client_index = cw->client_next;
     cw->client_next += cw->churn->worker_count;
@@ -90,8 +95,40 @@ static void churn_gone(struct conn *conn)
         if (cw->failure[0] == '\0')
             snprintf(cw->failure, sizeof(cw->failure), "%s", conn->reason);
     }
-    if (!atomic_load_explicit(&cw->churn->is_over, memory_order_relaxed))
+    if (cw->churn->options->rate > 0)
+        cw->idle_slots[cw->idle_count++] = conn->slot_index;
+    else if (!atomic_load_explicit(&cw->churn->is_over, memory_order_relaxed))
         visit_begin(cw, conn);
+}
+
+/* When this worker's next visit is due, by the clock. */
+static uint64_t due_ns(const struct churn_worker *cw)
+{
+    uint64_t rate = cw->churn->options->rate;
+    uint64_t number = cw->begun_count * cw->churn->worker_count + cw->worker.index;
+
+    return cw->start_ns + number / rate * NS_PER_S + number % rate * NS_PER_S / rate;
+}
+
+/* Begin the visits that are due. What finds no idle slot is late. Returns when to look again. */
+static uint64_t begin_due(struct churn_worker *cw)
+{
+    if (atomic_load_explicit(&cw->churn->is_over, memory_order_relaxed))
+        return UINT64_MAX;
+    while (cw->idle_count > 0 && due_ns(cw) <= cw->worker.now_ns)
+        visit_begin(cw, &cw->worker.conns[cw->idle_slots[--cw->idle_count]]);
+    return cw->idle_count > 0 ? due_ns(cw) : UINT64_MAX;
+}
+
+static void begin_first(struct churn_worker *cw)
+{
+    cw->has_begun = true;
+    cw->start_ns = cw->worker.now_ns;
+    for (uint32_t i = 0; i < cw->worker.conn_count; i++)
+        if (cw->churn->options->rate > 0)
+            cw->idle_slots[cw->idle_count++] = i;
+        else
+            visit_begin(cw, &cw->worker.conns[i]);
 }
 
 static uint64_t churn_turn(struct worker *worker)
@@ -99,14 +136,13 @@ static uint64_t churn_turn(struct worker *worker)
     struct churn_worker *cw = churn_worker_of(worker);
 
     cw->is_measuring = atomic_load_explicit(&cw->churn->is_measuring, memory_order_relaxed);
-    if (!cw->has_begun) {
-        cw->has_begun = true;
-        for (uint32_t i = 0; i < worker->conn_count; i++)
-            visit_begin(cw, &worker->conns[i]);
-    }
-    if (cw->open_count == 0)
+    if (!cw->has_begun)
+        begin_first(cw);
+    uint64_t next_ns = cw->churn->options->rate > 0 ? begin_due(cw) : UINT64_MAX;
+    if (cw->open_count == 0 &&
+        atomic_load_explicit(&cw->churn->is_over, memory_order_relaxed)) /* idle ones come back */
         atomic_store_explicit(&cw->is_empty, true, memory_order_release);
-    return UINT64_MAX;
+    return next_ns;
 }
 
 static bool churn_has_work(struct worker *worker)
@@ -200,7 +236,8 @@ static void churn_build(struct churn *churn)
         cw->churn = churn;
         cw->client_next = i;
         cw->opened_ns = calloc(share_count, sizeof(uint64_t));
-        must(cw->opened_ns != NULL);
+        cw->idle_slots = calloc(share_count, sizeof(uint32_t));
+        must(cw->opened_ns != NULL && cw->idle_slots != NULL);
     }
 }
 
@@ -209,6 +246,7 @@ static void churn_free(struct churn *churn)
     for (uint32_t i = 0; i < churn->worker_count; i++) {
         worker_deinit(&churn->workers[i].worker);
         free(churn->workers[i].opened_ns);
+        free(churn->workers[i].idle_slots);
     }
     free(churn->workers);
     free(churn->topics);

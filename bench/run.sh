@@ -1,8 +1,10 @@
 #!/bin/bash
 # bench/run.sh — measure smqd beside Redis, NATS and mosquitto on this machine, in one run.
 #
-#   bench/run.sh             every case; writes bench/results/latest.md, tls.md and web.md, and .json
-#   bench/run.sh tls         all over TLS; writes tls.md alone ("web": browsers; "latest": the rest)
+#   bench/run.sh             every case; writes bench/results/latest.md, tls.md, web.md and scripts.md,
+#                            and .json
+#   bench/run.sh tls         all over TLS; writes tls.md alone ("web": browsers; "scripts": Lua;
+#                            "latest": the rest)
 #   bench/run.sh CASE...     only these; prints, and leaves bench/results alone
 #   bench/run.sh --list      the cases
 #

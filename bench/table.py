@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import brokers
+import script_table
 import tls_table
 import web_table
 from figures import (
@@ -352,6 +353,7 @@ SECTIONS = {
     "tls": ("smqd beside its peers, over TLS", (*tls_table.CASES, *tls_table.SPECIAL),
             tls_table.run),
     "web": ("Browsers beside devices", (*web_table.CASES, *web_table.SPECIAL), web_table.run),
+    "scripts": ("What a Lua script costs", tuple(script_table.CASES), script_table.run),
 }  # fmt: skip
 
 
@@ -378,7 +380,7 @@ def run_section(name, chosen, is_written):
 
 def list_cases():
     for cases, special in ((CASES, SPECIAL), (tls_table.CASES, tls_table.SPECIAL),
-                           (web_table.CASES, web_table.SPECIAL)):  # fmt: skip
+                           (web_table.CASES, web_table.SPECIAL), ({}, script_table.CASES)):  # fmt: skip
         for name, case in cases.items():
             print(f"{name:10} {case.title}")
         for name, title in special.items():
