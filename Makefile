@@ -41,7 +41,7 @@ lint: ## clang-tidy over the sources (.clang-tidy says which checks)
 	@scripts/lint.sh
 
 clean: ## remove all build directories
-	@rm -rf build build-clang build-cfi build-tsan build-asan build-fuzz
+	@rm -rf build build-clang build-debug build-clang-debug build-cfi build-tsan build-asan build-fuzz
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -13,7 +13,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 exec </dev/null
 
-stages=(format includes scripts lint clang binary firmware unit sim wire tls ws cli web tsan asan fuzz)
+stages=(format includes scripts lint builds binary firmware unit sim wire tls ws cli web tsan asan fuzz)
 # shellcheck source=scripts/counting.sh
 . scripts/counting.sh
 
@@ -23,7 +23,7 @@ describe() {
     includes) echo "includes point one way" ;;
     scripts) echo "the test runners count what happened" ;;
     lint) echo "clang-tidy finds nothing" ;;
-    clang) echo "clang builds all of it without a warning" ;;
+    builds) echo "clang and gcc build all of it without a warning, for release and for debugging" ;;
     binary) echo "the programs are hardened (readelf); calls through pointers are checked (clang CFI)" ;;
     firmware) echo "the device library compiles for a microcontroller" ;;
     unit) echo "unit tests (Criterion)" ;;
@@ -145,8 +145,11 @@ stage_lint() {
     account "clang-tidy" $? "$output"
 }
 
-stage_clang() {
-    CC=clang check "clang build" scripts/build.sh build-clang
+# gcc's release build is everybody's else.
+stage_builds() {
+    CC=clang check "clang, release" scripts/build.sh build-clang
+    check "gcc, debug" scripts/build.sh build-debug -Dbuildtype=debug
+    CC=clang check "clang, debug" scripts/build.sh build-clang-debug -Dbuildtype=debug
 }
 
 # gcc's programs as they are shipped, clang's the same, and clang's with its control-flow integrity,

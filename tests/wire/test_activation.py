@@ -129,10 +129,16 @@ class ActivationTest(WireTest):
 
     def test_all_io_threads_accept_from_it(self):
         self.start("--set", "threads.io=4", "--set", "threads.router=0")
-        self.connect_many(200)
-        accepted = [actor["accepted_total"] for actor in self.server.stats()["io_actors"]]
-        self.assertEqual(sum(accepted), 200)
-        self.assertGreaterEqual(min(accepted), 10, accepted)
+        connected_count = 0
+
+        def all_have_accepted():  # how many each takes is up to the kernel, and to who else runs
+            nonlocal connected_count
+            connected_count += len(self.connect_many(50))
+            accepted = [actor["accepted_total"] for actor in self.server.stats()["io_actors"]]
+            self.assertEqual(sum(accepted), connected_count)
+            return min(accepted) > 0
+
+        self.wait_until(all_have_accepted, "each thread accepts")
         self.server.stop()
 
     def test_a_socket_that_nobody_would_serve_is_refused(self):

@@ -162,7 +162,7 @@ class LifecycleTest(WireTest):
         self.assertEqual(self.server.wait(), 0)
 
     def test_what_was_published_before_the_signal_arrives(self):
-        self.start("limits { queue_bytes = 4M }")
+        self.start("drain_ms = 600000  limits { queue_bytes = 4M }")
         sender, receiver = self.connect(), self.connect(receive_buffer_bytes=4096)
         frames = [publish(receiver.etid, sender.etid, str(i).encode() * 200) for i in range(2000)]
         sender.send(*frames)

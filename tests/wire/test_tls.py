@@ -590,7 +590,7 @@ class ReloadTest(TlsTest):
         first = client.socket.session.getpeercert(binary_form=True)
         smq_ca("server", "localhost", "127.0.0.1", "--label", "smqd", "--dir", self.server.ca)
         self.server.signal(signal.SIGHUP)
-        self.wait_until(lambda: self.server.counter("tls.reloads_total") == 1, "reloaded")
+        self.wait_until(lambda: self.server.counter("tls.reloads_total") >= 1, "reloaded")
         client.expect_nothing()
         self.wait_until(lambda: self.newcomers_certificate() != first, "the new one is served")
 
@@ -608,7 +608,7 @@ class BadReloadTest(TlsTest):
         (self.server.ca / "ca.key").write_text("no key either")
         self.server.signal(signal.SIGHUP)
         self.wait_until(
-            lambda: self.server.counter("tls.reload_failures_total") == 1, "the reload failed"
+            lambda: self.server.counter("tls.reload_failures_total") >= 1, "the reload failed"
         )
         self.assertIn(".key", self.server.counter("tls.reload_error"))
         client.expect_nothing()
