@@ -102,6 +102,7 @@ describe('the web UI', {skip, ...HANG}, () => {
             assert.match(await card.locator('table').innerText(), /onpublish\s[\s\S]*µs/);
             assert.equal(await card.locator('text=onunload').count(), 0); /* never called */
             await card.locator('text=See events').click();
+            await page.waitForSelector('.page-events');
             assert.equal(await page.inputValue('[data-search]'), 'script.');
             await open('overview');
         });
@@ -235,9 +236,8 @@ describe('the web UI', {skip, ...HANG}, () => {
         it('leaves the topic when its panel is closed', async () => {
             await page.keyboard.press('Escape');
             await page.waitForSelector('.panel', {state: 'detached'});
-            for (let i = 0; i < 200 && topic().subscribers.size > 0; i++)
+            while (topic().subscribers.size > 0)
                 await page.evaluate(() => new Promise(requestAnimationFrame));
-            assert.equal(topic().subscribers.size, 0);
         });
 
         it('opens a name that nobody holds', async () => {

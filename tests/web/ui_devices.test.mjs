@@ -46,9 +46,16 @@ describe('Devices', {skip, ...HANG}, () => {
     const choose = (name, within = '.panel') =>
         page.locator(within).getByRole('radio', {name, exact: true}).first().check();
 
-    async function openList() {
+    /* Both pages are made anew: one that went by before the browser looked would not be left. */
+    async function openAnew(path) {
         await page.goto(`${mock.url}#/overview`);
-        await page.goto(`${mock.url}#/devices`);
+        await page.waitForSelector('.page-overview');
+        await page.goto(`${mock.url}#/${path}`);
+        await page.waitForSelector('.page-devices');
+    }
+
+    async function openList() {
+        await openAnew('devices');
         await untilText(page, summary, /^[\d,]+ devices connected$/);
         await rows().first().waitFor();
     }
@@ -160,8 +167,7 @@ describe('Devices', {skip, ...HANG}, () => {
     it('opens a device from its address alone', async () => {
         const [id, row] = [...mock.world.rows].at(4321);
 
-        await page.goto(`${mock.url}#/overview`);
-        await page.goto(`${mock.url}#/devices/${id}`);
+        await openAnew(`devices/${id}`);
         await untilText(page, '.panel-title', new RegExp(`^${row.uid}$`));
         await untilText(page, '.panel .facts', new RegExp(`ETID${row.etid}`));
     });
