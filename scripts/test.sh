@@ -33,7 +33,7 @@ describe() {
     ws) echo "the wire tests again, over WebSocket" ;;
     cli) echo "smq and the LED example, as people run them" ;;
     web) echo "smq.js, the client for browsers, and what pages are made of (node)" ;;
-    tsan) echo "what threads share, under ThreadSanitizer" ;;
+    tsan) echo "what threads share, also in the whole server, under ThreadSanitizer" ;;
     asan) echo "unit and wire tests under AddressSanitizer and UBSan" ;;
     fuzz) echo "each parser's fuzzer, briefly" ;;
     esac
@@ -105,18 +105,15 @@ run_units() {
     MUST_HAVE=yes run_suite "$1" unit
 }
 
-# Wire tests against the server of a build directory.
+# run_wire DIR [OPTION or FILE...]: wire tests against the server of a build directory, with
+# WIRE_TARGETS (default: the one with faults) built beside it.
 run_wire() {
     local output code
     if [ ! -f tests/wire/run.py ]; then
         skip "tests/wire/run.py is not there"
         return
     fi
-    if [ ! -x "$1/smqd" ]; then
-        skip "$1/smqd is not there"
-        return
-    fi
-    NINJA_TARGETS=smqd-faulty need_build "$1" || return
+    NINJA_TARGETS="smqd ${WIRE_TARGETS-smqd-faulty}" need_build "$1" || return
     output=$(SMQD=$1/smqd timeout 1800 python3 tests/wire/run.py "${@:2}" 2>&1)
     code=$?
     account "wire tests against $*" $code "$output"
@@ -225,6 +222,10 @@ stage_tsan() {
     # Only what the programs need: gcc refuses fences under this sanitizer, and io_uring's are fine.
     NINJA_TARGETS=none need_build build-tsan -Db_sanitize=thread -Db_lundef=false \
         -Dbuildtype=debugoptimized && MUST_HAVE=yes run_suite build-tsan tsan
+    # The whole server, on four threads: what its threads share, as tests of the protocol use it. The
+    # libraries are not instrumented; what is ordered through them and the kernel is not ours.
+    WIRE_TARGETS='' run_wire build-tsan --shapes 2+2 bootstrap handshake takeover subscribe publish \
+        order observe pubfrag disconnect protocol_errors instances model websocket auth script stats
 }
 
 stage_asan() {
