@@ -95,7 +95,8 @@ struct config_limits {
     uint32_t subscriptions_per_instance_max;
     uint32_t subscriptions_max;
     uint32_t observations_per_client_max;
-    uint32_t pending_per_client_max;    /* requests that have not been answered */
+    uint32_t pending_per_client_max; /* requests that have not been answered */
+    uint32_t pending_per_instance_max;
     uint32_t messages_per_client_max;   /* frames a second; 0: any number. So the next three */
     uint32_t bytes_per_client_max;      /* as received, a second */
     uint32_t messages_per_instance_max; /* of all clients of an instance together */

@@ -24,6 +24,7 @@ void quotas_init(struct quotas *quotas, const struct config *config)
         set(&quotas->instances[i].topics, limits->topics_per_instance_max);
         set(&quotas->instances[i].subscriptions, limits->subscriptions_per_instance_max);
         set(&quotas->instances[i].subtopics, limits->subtopics_per_instance_max);
+        set(&quotas->instances[i].pending, limits->pending_per_instance_max);
     }
 }
 

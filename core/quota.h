@@ -42,6 +42,7 @@ struct instance_quotas {
     struct quota topics;
     struct quota subscriptions;
     struct quota subtopics;
+    struct quota pending; /* requests of clients that shards, or the script, have not answered */
     struct shared_meter message_meter;
     struct shared_meter byte_meter;
 };

@@ -31,8 +31,12 @@ static void reply(struct io *io, const struct envelope *envelope, enum envelope_
                                 .conn = envelope->conn});
 }
 
-static void take_answer(struct conn *conn)
+/* A request is answered; @conn: NULL when who asked has gone. */
+static void take_answer(struct io *io, const struct envelope *envelope, struct conn *conn)
 {
+    quota_give(&io->quotas->instances[envelope->instance_index].pending);
+    if (!conn)
+        return;
     must(conn->pending_count > 0);
     conn->pending_count--;
 }
@@ -147,12 +151,12 @@ static void on_hold(struct io *io, const struct envelope *envelope)
     bool is_new = envelope->flags & ENVELOPE_NEW;
     struct span name = msg_span(envelope->msg);
 
+    take_answer(io, envelope, conn);
     if (!conn) {
         if (is_new)
             reply(io, envelope, ENVELOPE_LEAVE, 0);
         return;
     }
-    take_answer(conn);
     bool granted = envelope->status == SMQ_ACK_OK &&
                    (is_new ? take_hold(io, conn, envelope) : still_holds(conn, envelope));
 
@@ -169,9 +173,9 @@ static void on_subcreated(struct io *io, const struct envelope *envelope)
 {
     struct conn *conn = conn_find(io, envelope->conn);
 
+    take_answer(io, envelope, conn);
     if (!conn)
         return;
-    take_answer(conn);
     session_send_ack(io, conn, SMQ_CREATESUBACK, (enum smq_ack_status)envelope->status,
                      envelope->id, msg_span(envelope->msg));
     detour_answered(io, conn);
@@ -204,13 +208,13 @@ static void on_change(struct io *io, const struct envelope *envelope)
     bool is_new = envelope->flags & ENVELOPE_NEW;
     uint8_t fixed[8];
 
+    if (envelope->flags & ENVELOPE_REPLY)
+        take_answer(io, envelope, conn);
     if (!conn) {
         if (is_new)
             reply(io, envelope, ENVELOPE_LEAVE, 0);
         return;
     }
-    if (envelope->flags & ENVELOPE_REPLY)
-        take_answer(conn);
     if (is_new && !take_observation(io, conn, envelope))
         return;
     if (envelope->flags & ENVELOPE_ENDED)

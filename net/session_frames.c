@@ -57,6 +57,18 @@ static uint8_t limit_flags(const struct io *io, const struct conn *conn)
     return flags;
 }
 
+/* One more request without an answer, its own and its instance's; false: over a limit, counted. */
+static bool take_pending(struct io *io, struct conn *conn)
+{
+    if (conn->pending_count >= io->config->limits.pending_per_client_max ||
+        !quota_take(&io->quotas->instances[conn->instance_index].pending)) {
+        io_count(io, IO_STAT_PENDING_LIMIT, 1);
+        return false;
+    }
+    conn->pending_count++;
+    return true;
+}
+
 static void on_name(struct io *io, struct conn *conn, const struct smq_frame *frame)
 {
     struct mesh *mesh = io->port->mesh;
@@ -67,18 +79,15 @@ static void on_name(struct io *io, struct conn *conn, const struct smq_frame *fr
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
     }
-    if (conn->pending_count >= io->config->limits.pending_per_client_max) {
-        io_count(io, IO_STAT_PENDING_LIMIT, 1);
-        session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
-        return;
-    }
     if (!rights_may(io, conn, action_of(frame->type), name)) {
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
     }
     struct msg *copy = msg_copy(&io->mem, name);
-    if (!copy) {
+    if (!copy)
         io_count(io, IO_STAT_REFUSED_MEMORY, 1);
+    if (!copy || !take_pending(io, conn)) {
+        msg_unref(&io->mem, copy);
         session_send_ack(io, conn, ack_of(frame->type), SMQ_ACK_DENIED, 0, name);
         return;
     }
@@ -93,7 +102,6 @@ static void on_name(struct io *io, struct conn *conn, const struct smq_frame *fr
                                .hash = hash,
                                .msg = copy};
 
-    conn->pending_count++;
     detour_name(io, conn, shard, request);
 }
 
@@ -115,10 +123,6 @@ static void on_observe(struct io *io, struct conn *conn, const struct smq_frame 
 {
     struct envelope request = {.kind = ENVELOPE_OBSERVE, .id = smq_load_u32(frame->body.data)};
 
-    if (conn->pending_count >= io->config->limits.pending_per_client_max) {
-        io_count(io, IO_STAT_PENDING_LIMIT, 1);
-        return;
-    }
     if (holds_count(conn, HELD_OBSERVED) >= io->config->limits.observations_per_client_max)
         request.flags |= ENVELOPE_AT_LIMIT;
     if (conn->flags & CONN_RULED) { /* the shard knows whose number it is */
@@ -129,7 +133,10 @@ static void on_observe(struct io *io, struct conn *conn, const struct smq_frame 
             return;
         }
     }
-    conn->pending_count++;
+    if (!take_pending(io, conn)) {
+        msg_unref(&io->mem, request.msg);
+        return;
+    }
     push_to_owner(io, conn, request);
 }
 

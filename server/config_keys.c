@@ -314,6 +314,16 @@ const struct config_key config_keys[] = {
                "keeps one from taking all of it.",
     },
     {
+        "limits.pending_per_instance",
+        KEY_COUNT,
+        "requests",
+        FIELD(limits.pending_per_instance_max),
+        RANGE(1, 100000000, 65536),
+        .why = "The same over all clients of one instance. It bites where a script decides, and "
+               "thousands ask before it has answered: who is refused hears a denial, and may ask "
+               "again.",
+    },
+    {
         "limits.messages_per_client",
         KEY_COUNT,
         "messages a second",

@@ -542,6 +542,7 @@ static void configure(void)
         limits->subscriptions_per_instance_max = 6;
         limits->subscriptions_max = 7;
         limits->observations_per_client_max = 2;
+        limits->pending_per_instance_max = 3;
         limits->subtopics_per_instance_max = 2;
         limits->name_bytes_max = 20;
     }

@@ -485,6 +485,32 @@ class PendingTest(AbuseTest):
         client.create(self.topic("later"))
 
 
+class PendingPerInstanceTest(AbuseTest):
+    config = 'limits { pending_per_instance = 4 }  instance "/smq.lsp" { }  instance "/other" { }'
+
+    def flood(self, client, prefix):
+        """200 Creates at once: how many were denied."""
+        client.send(*[create(self.topic(f"{prefix}{i}")) for i in range(200)])
+        return [frame.body[0] for frame in client.read_frames(200)].count(wire.SMQ_ACK_DENIED)
+
+    def test_requests_beyond_those_of_its_instance_are_denied_and_counted(self):
+        client, other = self.connect(), self.connect(path="/other")
+        since = self.server.counter("io.refused_pending_limit_total")
+        denied = self.flood(client, "one")
+        self.assertGreater(denied, 0)
+        self.assert_counts("io.refused_pending_limit_total", denied, since)
+        client.create(self.topic("later"))
+        other.create(self.topic("elsewhere"))
+
+    def test_who_leaves_without_its_answers_keeps_no_place(self):
+        client = self.connect()
+        for round_ in range(5):
+            hasty = self.connect()
+            hasty.send(*[create(self.topic(f"{round_}-{i}")) for i in range(200)])
+            hasty.close()
+            self.wait_until(lambda: self.flood(client, "later") <= 196, "all four places are free")
+
+
 # ---- those who begin and do not end --------------------------------------------------------------
 
 

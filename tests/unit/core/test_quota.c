@@ -49,7 +49,8 @@ Test(quota, comes_from_the_configuration)
                                        .subscriptions_max = 4,
                                        .topics_per_instance_max = 5,
                                        .subscriptions_per_instance_max = 6,
-                                       .subtopics_per_instance_max = 7}};
+                                       .subtopics_per_instance_max = 7,
+                                       .pending_per_instance_max = 8}};
     struct quotas quotas;
 
     quotas_init(&quotas, &config);
@@ -61,6 +62,7 @@ Test(quota, comes_from_the_configuration)
         cr_assert_eq(quotas.instances[i].topics.count_max, 5);
         cr_assert_eq(quotas.instances[i].subscriptions.count_max, 6);
         cr_assert_eq(quotas.instances[i].subtopics.count_max, 7);
+        cr_assert_eq(quotas.instances[i].pending.count_max, 8);
         cr_assert_eq(quota_used(&quotas.instances[i].topics), 0);
     }
     quotas_deinit(&quotas);

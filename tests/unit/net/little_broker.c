@@ -37,6 +37,7 @@ void little_config(struct little_broker *broker)
                                                 .handshake_timeout_ms = 4000,
                                                 .topics_per_client_max = 1000,
                                                 .pending_per_client_max = 8192,
+                                                .pending_per_instance_max = 1000,
                                                 .frame_timeout_ms = 600000,
                                                 .topics_per_instance_max = 1000,
                                                 .topics_max = 1000,
