@@ -6,8 +6,10 @@
     bench/abuse.py memory     limits.memory = 32M, and slow receivers that would take 200 MB
     bench/abuse.py storm      10,000 TLS devices, all coming back at once, three times
     bench/abuse.py            all of it; exit code 1 when a goal was missed
+    bench/abuse.py --write …  and put what was measured into bench/results/abuse.md and .json
 
-One line a figure, with its goal. The broker, the good clients and the bad ones share this machine's
+One line a figure, with its goal. A part that is written replaces what the file had of it, so that each
+may be run when the machine has nothing else to do. The broker, the good clients and the bad ones share this machine's
 cores. So the flood also goes to a second broker, while the good clients are at the first: what that
 does to them is the machine's share. BENCH_SECONDS shortens the flood.
 """
@@ -22,6 +24,7 @@ import time
 
 import brokers
 from figures import SMQ, SMQBENCH, SMQD, Report
+from table import RESULTS, machine_facts
 
 SMQFLOOD = os.environ.get("SMQFLOOD", "build/smqflood")
 FLOOD_SECONDS = int(os.environ.get("BENCH_SECONDS", "60"))
@@ -270,18 +273,43 @@ class Settled(Watch):
 RUNS = {"flood": run_flood, "botnet": run_botnet, "memory": run_memory, "storm": run_storm}
 
 
+def write(parts):
+    """Replace these parts of the file of results: {name: {"facts", "lines", "raw"}}."""
+    path = os.path.join(RESULTS, "abuse")
+    kept = {}
+    if os.path.exists(f"{path}.json"):
+        with open(f"{path}.json", encoding="utf-8") as file:
+            kept = json.load(file)
+    kept.update(parts)
+    with open(f"{path}.json", "w", encoding="utf-8") as file:
+        json.dump(kept, file, indent=1)
+        file.write("\n")
+    with open(f"{path}.md", "w", encoding="utf-8") as file:
+        file.write("# smqd under attack\n\nWritten by `bench/abuse.py --write`, a part at a time.\n\n")
+        for name in (name for name in RUNS if name in kept):
+            facts = kept[name]["facts"]
+            file.write("\n".join(kept[name]["lines"]))
+            file.write(f"\n{facts['when']}, {facts['cpu']}, kernel {facts['kernel']}, "
+                       f"commit {facts['commit']}.\n\n")
+    print(f"written: {path}.md and abuse.json", file=sys.stderr)
+
+
 def main():
-    chosen = sys.argv[1:] or list(RUNS)
+    words = [word for word in sys.argv[1:] if word != "--write"]
+    chosen = words or list(RUNS)
     if any(word not in RUNS for word in chosen):
         sys.exit(__doc__)
-    report = Report()
+    missed, judged, parts = 0, 0, {}
+    facts = machine_facts()
     for word in chosen:
+        report = Report()
         RUNS[word](report)
-    report.say(f"{report.judged - report.missed} of {report.judged} goals met")
-    if out := os.environ.get("BENCH_JSON"):
-        with open(out, "w", encoding="utf-8") as file:
-            json.dump(report.raw, file, indent=1)
-    sys.exit(1 if report.missed else 0)
+        parts[word] = {"facts": facts, "lines": report.lines, "raw": report.raw}
+        missed, judged = missed + report.missed, judged + report.judged
+    print(f"{judged - missed} of {judged} goals met")
+    if "--write" in sys.argv:
+        write(parts)
+    sys.exit(1 if missed else 0)
 
 
 if __name__ == "__main__":
