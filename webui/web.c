@@ -493,11 +493,11 @@ static struct msg *make_no_memory(struct mem *mem)
     return msg_copy(mem, span_of(text, sizeof(text) - 1));
 }
 
-/* The broker's own instance, behind a log-in. */
+/* The broker's own instance. Others may be behind the log-in, too. */
 static uint16_t admin_instance(const struct config *config)
 {
     for (uint32_t i = 0; i < config->instance_count; i++)
-        if (config->instances[i].needs_login)
+        if (config_is_admin(config, &config->instances[i]))
             return (uint16_t)i;
     must_never("there is a web UI, but no instance for it");
 }
