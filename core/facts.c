@@ -11,7 +11,8 @@
 static struct span *span_at(struct facts *facts, uint32_t index)
 {
     struct span *spans[] = {&facts->credentials, &facts->address,     &facts->head,
-                            &facts->cert_name,   &facts->cert_serial, &facts->cert_sha256};
+                            &facts->cert_name,   &facts->cert_serial, &facts->cert_sha256,
+                            &facts->cert_issuer, &facts->cert_sans};
 
     return index < COUNT_OF(spans) ? spans[index] : NULL;
 }

@@ -13,6 +13,8 @@ struct facts {
     struct span cert_name;   /* of the client's certificate: its first SAN, or the CN */
     struct span cert_serial; /* ... its serial number, big-endian */
     struct span cert_sha256; /* ... SHA-256 of all of it; empty: there is no certificate */
+    struct span cert_issuer; /* ... who issued it, as RFC 2253 writes it */
+    struct span cert_sans;   /* ... all of its SANs that are text, each with a 0 behind it */
     uint32_t seed;           /* of our Init */
     bool is_secure;          /* over TLS */
 };

@@ -553,6 +553,8 @@ static void put_facts(const struct conn *conn, struct facts *facts)
     facts->cert_name = span_of(peer->identity, peer->identity_bytes);
     facts->cert_serial = span_of(peer->serial, peer->serial_bytes);
     facts->cert_sha256 = span_of(peer->sha256, sizeof(peer->sha256));
+    facts->cert_issuer = tls_peer_issuer(peer);
+    facts->cert_sans = tls_peer_sans(peer);
 }
 
 /* -- reload -- */

@@ -42,6 +42,7 @@
                                    */
 #define TLS_RULES_MAX        32u  /* walked for each ClientHello that could take both */
 #define TLS_NAME_BYTES_MAX   255u /* a DNS name, an SNI, an identity */
+#define TLS_SANS_BYTES_MAX   512u /* of a client's certificate: what of its SANs scripts may see */
 #define TLS_SERIAL_BYTES_MAX 20u  /* RFC 5280 §4.1.2.2 */
 #define TLS_RSA_BITS_MIN     2048u
 #define TLS_RSA_BITS_MAX     4096u

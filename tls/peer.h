@@ -19,9 +19,19 @@ struct tls_peer {
     enum tls_fail verdict;  /* TLS_FAIL_NONE: verified. Else only with client_verdict_late */
     uint8_t serial_bytes;   /* big-endian, at most TLS_SERIAL_BYTES_MAX */
     uint8_t identity_bytes; /* without the 0 */
+    uint8_t issuer_bytes;   /* of the text, without the 0 */
+    uint16_t sans_bytes;    /* with the 0 behind each */
     uint8_t serial[TLS_SERIAL_BYTES_MAX];
-    char identity[]; /* the first SAN (DNS, e-mail, URI), else the CN; 0-terminated; may be empty */
+    /* The first SAN (DNS, e-mail, URI), else the CN; 0-terminated; may be empty. Behind it the
+     * issuer's text and the SANs. */
+    char identity[];
 };
+
+/* The issuer's name as RFC 2253 writes it, cut at TLS_NAME_BYTES_MAX; and the SANs that are text
+ * (DNS, e-mail, URI) or an address, each with a 0 behind it, as many as TLS_SANS_BYTES_MAX has room
+ * for. Both belong to @peer. */
+struct span tls_peer_issuer(const struct tls_peer *peer);
+struct span tls_peer_sans(const struct tls_peer *peer);
 
 /* NULL: no memory. Gives: the peer; tls_peer_free with the same kind of account. */
 MUST_CHECK struct tls_peer *tls_peer_read(struct mem *mem, X509 *certificate);

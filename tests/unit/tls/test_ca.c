@@ -299,13 +299,14 @@ static void a_certificate_of_odd_names_has_an_identity_without_surprises(void)
         const char *common_name;
         const char *alt_names;
         const char *identity;
+        const char *sans; /* each with a blank behind it, for the 0 */
     } cases[] = {
-        {"pump-7", "DNS:pump-8", "pump-8"},
-        {"pump-7", NULL, "pump-7"},
-        {"pump-7", "IP:192.0.2.1", "pump-7"},
-        {"pump-7", "IP:192.0.2.1,email:a@b.c", "a@b.c"},
-        {"pump-7", "URI:urn:dev:7,DNS:x", "urn:dev:7"},
-        {"pump\n7", NULL, ""},
+        {"pump-7", "DNS:pump-8", "pump-8", "pump-8 "},
+        {"pump-7", NULL, "pump-7", ""},
+        {"pump-7", "IP:192.0.2.1", "pump-7", "192.0.2.1 "},
+        {"pump-7", "IP:192.0.2.1,email:a@b.c", "a@b.c", "192.0.2.1 a@b.c "},
+        {"pump-7", "URI:urn:dev:7,DNS:x", "urn:dev:7", "urn:dev:7 x "},
+        {"pump\n7", NULL, "", ""},
     };
     struct mem_budget budget;
     struct mem mem;
@@ -321,6 +322,12 @@ static void a_certificate_of_odd_names_has_an_identity_without_surprises(void)
         struct tls_peer *peer = tls_peer_read(&mem, certificate);
         CHECK_TEXT(peer->identity, cases[i].identity);
         CHECK_EQUAL(peer->identity_bytes, strlen(cases[i].identity));
+        struct span sans = tls_peer_sans(peer);
+        CHECK_EQUAL(sans.bytes_count, strlen(cases[i].sans));
+        for (size_t at = 0; at < sans.bytes_count; at++)
+            CHECK_EQUAL(sans.data[at] ? sans.data[at] : ' ', cases[i].sans[at]);
+        struct span issuer = tls_peer_issuer(peer);
+        CHECK(issuer.bytes_count > 3 && memcmp(issuer.data, "CN=pump", 7) == 0);
         tls_peer_free(&mem, peer);
         X509_free(certificate);
     }
