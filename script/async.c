@@ -155,7 +155,7 @@ static void run_job(struct async *async, lua_State *L, struct bounds *bounds, st
         lua_pushcfunction(L, add_traceback);
         lua_pushcfunction(L, run_protected);
         lua_pushlightuserdata(L, job);
-        bounds_begin(bounds, L, async->script->config->script.async_ms);
+        bounds_begin(bounds, L, async->script->config->script.async_ms, "script.async_ms");
         result = lua_pcall(L, 1, 1, 1);
         bounds_end(bounds);
     }

@@ -37,8 +37,11 @@ static void *bounds_alloc(void *context, void *block, size_t old_bytes, size_t n
         bounds->used_bytes -= old_bytes;
         return NULL;
     }
-    if (new_bytes > old_bytes && bounds->used_bytes - old_bytes + new_bytes > bounds->limit_bytes)
-        return NULL;
+    if (new_bytes > old_bytes) {
+        bounds->is_full = bounds->used_bytes - old_bytes + new_bytes > bounds->limit_bytes;
+        if (bounds->is_full)
+            return NULL;
+    }
     void *grown = mem_resize(bounds->mem, MEM_SCRIPT, block, old_bytes, new_bytes);
 
     if (grown)
@@ -89,15 +92,21 @@ static void on_count(lua_State *L, lua_Debug *debug)
     }
     bounds->is_over = true;
     lua_sethook(L, on_count, HOOKED_MASK, 1);
+    luaL_where(L, 0); /* in a hook, 0 is the function that runs */
     if (is_cancelled(bounds))
-        luaL_error(L, "the script is being ended");
-    luaL_error(L, "took longer than %d ms", (int)bounds->limit_ms);
+        lua_pushliteral(L, "the script is being ended");
+    else
+        lua_pushfstring(L, "took longer than %d ms (%s)", (int)bounds->limit_ms,
+                        bounds->limit_name);
+    lua_concat(L, 2);
+    lua_error(L);
 }
 
-void bounds_begin(struct bounds *bounds, lua_State *L, uint32_t limit_ms)
+void bounds_begin(struct bounds *bounds, lua_State *L, uint32_t limit_ms, const char *limit_name)
 {
     bounds->is_over = false;
     bounds->limit_ms = limit_ms;
+    bounds->limit_name = limit_name;
     bounds->deadline_ns = bounds_now_ns() + (int64_t)limit_ms * 1000000;
     lua_sethook(L, on_count, HOOKED_MASK, BOUNDS_INSTRUCTIONS);
 }

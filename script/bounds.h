@@ -29,6 +29,8 @@ struct bounds {
     size_t limit_bytes;
     int64_t deadline_ns;        /* CLOCK_MONOTONIC; INT64_MAX: none */
     uint32_t limit_ms;          /* that led to it: for the error's text */
+    const char *limit_name;     /* ... the configuration's key */
+    bool is_full;               /* the last one that asked for more was refused, by limit_bytes */
     bool is_over;               /* the time is up: an error at every instruction */
     const _Atomic bool *cancel; /* set by another thread: no time is left; NULL: nobody does */
 };
@@ -46,8 +48,9 @@ MUST_CHECK lua_State *bounds_new_state(struct bounds *bounds);
 /* Open the libraries. Raises Lua errors: call it from a protected function. */
 void bounds_open(lua_State *L, const struct bounds_options *options);
 
-/* The time of what is called now. They do not nest. */
-void bounds_begin(struct bounds *bounds, lua_State *L, uint32_t limit_ms);
+/* The time of what is called now. They do not nest. @limit_name: a literal, the key it comes from.
+ */
+void bounds_begin(struct bounds *bounds, lua_State *L, uint32_t limit_ms, const char *limit_name);
 void bounds_end(struct bounds *bounds);
 
 int64_t bounds_now_ns(void);

@@ -39,10 +39,21 @@ local function search_preload(name)
     return preload[name] or ("no field package.preload['%s']"):format(name)
 end
 
+-- What Debian has under another name than the module's.
+local packages = {
+    ["luasql.postgres"] = "lua-sql-postgres", ["luasql.mysql"] = "lua-sql-mysql", ["luasql.sqlite3"] = "lua-sql-sqlite3",
+    socket = "lua-socket", ["socket.http"] = "lua-socket", ltn12 = "lua-socket", mime = "lua-socket", ssl = "lua-sec",
+    ["ssl.https"] = "lua-sec", cjson = "lua-cjson", lpeg = "lua-lpeg", lfs = "lua-filesystem",
+}
+
+local function search_package(name)
+    return packages[name] and "Debian has it: apt-get install " .. packages[name]
+end
+
 -- require() uses this very table; a script may not put its own loaders of C code into it, as it has none.
 local searchers = package.searchers
 for i = #searchers, 1, -1 do searchers[i] = nil end
-searchers[1], searchers[2], searchers[3] = search_preload, search_lua, search_c
+searchers[1], searchers[2], searchers[3], searchers[4] = search_package, search_preload, search_lua, search_c
 package.loadlib = nil
 
 -- Only the source of programs: compiled chunks are not checked by Lua and can corrupt the process.
@@ -94,8 +105,15 @@ function coroutine.wrap(fn)
 end
 coroutine.close = nil
 
+-- What is not for scripts says so, instead of being nil.
+local function refuse(library, library_name, reason, ...)
+    for _, name in ipairs{ ... } do
+        library[name] = function() error(("%s.%s is not for scripts%s"):format(library_name, name, reason), 2) end
+    end
+end
+
 -- These are the whole process's: never.
-os.exit, os.setlocale = nil, nil
+refuse(os, "os", "", "exit", "setlocale")
 debug = { traceback = debug.traceback }
 package.loaded.debug = debug
 if allow_os then return end
@@ -113,5 +131,12 @@ local function lines(name, ...)
     return plain_lines(path, ...)
 end
 io = { open = open, lines = lines, type = io.type }
-os = { clock = os.clock, date = os.date, difftime = os.difftime, getenv = os.getenv, time = os.time }
+os = {
+    clock = os.clock, date = os.date, difftime = os.difftime, exit = os.exit, getenv = os.getenv,
+    setlocale = os.setlocale, time = os.time,
+}
+local unless_allowed <const> = " (script.allow_os = on would allow it)"
+refuse(os, "os", unless_allowed, "execute", "remove", "rename", "tmpname")
+refuse(io, "io", unless_allowed, "popen", "tmpfile")
+refuse(io, "io", "; print() writes to the log", "write", "read", "input", "output")
 package.loaded.io, package.loaded.os = io, os

@@ -18,6 +18,7 @@
 
 #define SCRIPT_FILE_BYTES_MAX (8u << 20) /* beyond, it is no script */
 #define LINE_BYTES            200u       /* of a traceback in the log */
+#define MEMORY_TEXT_BYTES     96u
 
 static const char state_key; /* its address names the state in the registry */
 
@@ -53,6 +54,19 @@ static bool was_shown(struct state *state, uint32_t hash)
     return false;
 }
 
+/* A line of a traceback that says nothing about the script: Lua's own, and our parts of it. */
+static bool is_noise(const char *line)
+{
+    static const char *const beginnings[] = {"stack traceback:", "[C]: in ?",
+                                             "[C]: in function 'error'", "(...tail calls...)",
+                                             "smqd:"};
+
+    for (size_t i = 0; i < COUNT_OF(beginnings); i++)
+        if (strncmp(line, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
 /* The error's line each time (core/log_fold.h folds them); the rest once. */
 static void log_error(struct state *state, enum script_call what, const char *text)
 {
@@ -67,7 +81,7 @@ static void log_error(struct state *state, enum script_call what, const char *te
         line += strspn(line, "\n\t ");
         size_t bytes_count = strcspn(line, "\n");
 
-        if (bytes_count > 0)
+        if (bytes_count > 0 && !is_noise(line))
             log_event(LOG_LEVEL_ERROR, "script.traceback", "instance=%s %.*s", path,
                       (int)(bytes_count < LINE_BYTES ? bytes_count : LINE_BYTES), line);
         line += bytes_count;
@@ -101,7 +115,8 @@ static int call_within(struct state *state, enum script_call what, uint32_t limi
 
     lua_pushcfunction(L, on_error); /* light: allocates nothing */
     lua_insert(L, base);
-    bounds_begin(&state->bounds, L, limit_ms);
+    bounds_begin(&state->bounds, L, limit_ms,
+                 what == SCRIPT_CALL_LOAD ? "of loading" : "script.callback_ms");
     int result = lua_pcall(L, argument_count, result_count, base);
 
     bounds_end(&state->bounds);
@@ -282,7 +297,9 @@ struct state *state_open(struct script *script, char error[STATE_ERROR_BYTES])
     free(text);
     if (result == LUA_OK)
         return state;
-    const char *reason = state->L ? lua_tostring(state->L, -1) : "script.heap is too small";
+    char room[MEMORY_TEXT_BYTES];
+    const char *reason =
+        state->L ? error_text(state, result, room) : "script.heap is too small for any script";
 
     snprintf(error, STATE_ERROR_BYTES, "%.*s", (int)strcspn(reason, "\n"), reason);
     if (state->L)

@@ -102,9 +102,8 @@ Test(async, globals_of_the_worker_last_and_are_not_the_scripts)
 
 Test(async, the_worker_has_the_libraries_and_ba_but_no_hub)
 {
-    desk_start(
-        1,
-        HUB "smq.async(function() return ba.json.encode({1}), _G.smq, _G.hub, io.popen end, say)");
-    expect_later("[1] nil nil nil\n");
+    desk_start(1, HUB "smq.async(function() return ba.json.encode({1}), _G.smq, _G.hub, "
+                      "(pcall(io.popen, 'ls')) end, say)");
+    expect_later("[1] nil nil false\n");
     desk_end();
 }

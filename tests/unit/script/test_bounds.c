@@ -123,8 +123,22 @@ static void says(const char *expression, const char *line)
 
 Test(bounds, what_ends_or_leaves_the_process_is_not_there)
 {
-    says("os.exit, os.execute, os.remove, os.setlocale, io.popen, package.loadlib, debug.sethook",
-         "nil nil nil nil nil nil nil\n");
+    static const char *const functions[] = {"os.exit",   "os.setlocale", "os.execute", "os.remove",
+                                            "os.rename", "os.tmpname",   "io.popen",   "io.tmpfile",
+                                            "io.write",  "io.read"};
+
+    for (size_t i = 0; i < COUNT_OF(functions); i++) {
+        char expression[128];
+        char line[128];
+
+        snprintf(expression, sizeof(expression),
+                 "(select(2, pcall(%s)):match('%s is not for scripts'))", functions[i],
+                 functions[i]);
+        snprintf(line, sizeof(line), "%s is not for scripts\n", functions[i]);
+        says(expression, line);
+    }
+    says("package.loadlib, debug.sethook, debug.getregistry, io.stdout, coroutine.close",
+         "nil nil nil nil nil\n");
 }
 
 Test(bounds, files_are_those_of_the_scripts_folder)
