@@ -59,7 +59,8 @@ struct msg;
        CONNECT that the script accepts comes back: only its I/O actor knows if conn is there -- */ \
     X(FACTS)       /* of conn, whose CONNECT is next; msg: core/facts.h */                         \
     X(PEER_JOINED) /* conn, introduced by FACTS, is live: id is its ETID */                        \
-    X(PEER_LEFT)   /* conn, introduced by FACTS, has gone, live or not; id; msg: why */            \
+    X(PEER_LEFT)   /* conn, introduced by FACTS, has gone, live or not; id; msg, or NULL: how      \
+                      many topics it subscribed to (4 bytes), these, and why */                    \
     X(ROOM)        /* the lane to the script host has room again */                                \
     X(DROPPED)     /* by a shard: nobody received the run from etid to id; msg, count */           \
     /* -- control to web actor -- */                                                               \
@@ -87,8 +88,9 @@ enum envelope_kind {
 const char *envelope_kind_name(enum envelope_kind kind);
 
 /* What a LIST asks for: of an I/O actor all its connections, or those whose handles are in its msg
- * (up to LIMIT_LIST_NAMES, at once); of a shard a bite of its topics or sub-topics. */
-enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS, LIST_SUBTOPICS };
+ * (up to LIMIT_LIST_NAMES, at once); of a shard a bite of its topics or sub-topics,
+ * or of those topics that conn subscribes to. */
+enum list_kind { LIST_PEERS, LIST_PEERS_OF, LIST_TOPICS, LIST_SUBTOPICS, LIST_TOPICS_OF };
 
 /* An HTTP_REQUEST's message: the peer's address (IPv4 as ::ffff:a.b.c.d), the listener's index
  * (u16, big-endian), then head and body as they came, whole. Its one HTTP_ANSWER says what to do.

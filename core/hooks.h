@@ -33,6 +33,14 @@
 
 #define HOOKS_NO_HOST 0u /* actor 0 is an I/O actor */
 
+/* Times that a script chose for its instance's clients, in ms; 0: the configuration's is in force.
+ */
+struct hooks_times {
+    uint32_t connect_ms; /* from the accept to the Connect; never more than limits.handshake_ms */
+    uint32_t idle_ms;    /* in place of keepalive.idle_ms */
+    uint32_t answer_ms;  /* in place of keepalive.answer_ms */
+};
+
 /* One for each instance, where any has a script. */
 struct hooks {
     _Atomic uint32_t host_index; /* of the script, in the mesh; once set it stays */
@@ -40,6 +48,9 @@ struct hooks {
     _Atomic uint32_t topic_count;             /* of HOOK_ONPUBLISH; 0: every topic and client */
     _Atomic uint32_t topics[HOOK_TOPICS_MAX]; /* those alone */
     _Atomic bool wants_room[LIMIT_ACTORS];    /* by I/O actor: something waits for the full lane */
+    _Atomic uint32_t connect_ms; /* hooks_times; each alone, so they may be mixed for */
+    _Atomic uint32_t idle_ms;    /* a moment */
+    _Atomic uint32_t answer_ms;
 };
 
 /* Thread: main, before the start, for an instance that has a script of its own; or the script
@@ -83,6 +94,24 @@ static inline void hooks_set(struct hooks *hooks, uint32_t mask, const uint32_t 
         atomic_store_explicit(&hooks->topics[i], topics[i], memory_order_relaxed);
     atomic_store_explicit(&hooks->topic_count, topic_count, memory_order_release);
     atomic_store_explicit(&hooks->mask, mask, memory_order_release);
+}
+
+/* Thread: the script host's. Connections take them when their next deadline is set. */
+static inline void hooks_set_times(struct hooks *hooks, struct hooks_times times)
+{
+    atomic_store_explicit(&hooks->connect_ms, times.connect_ms, memory_order_relaxed);
+    atomic_store_explicit(&hooks->idle_ms, times.idle_ms, memory_order_relaxed);
+    atomic_store_explicit(&hooks->answer_ms, times.answer_ms, memory_order_relaxed);
+}
+
+/* Any thread. */
+static inline struct hooks_times hooks_times(const struct hooks *hooks)
+{
+    return (struct hooks_times){
+        .connect_ms = atomic_load_explicit(&hooks->connect_ms, memory_order_relaxed),
+        .idle_ms = atomic_load_explicit(&hooks->idle_ms, memory_order_relaxed),
+        .answer_ms = atomic_load_explicit(&hooks->answer_ms, memory_order_relaxed),
+    };
 }
 
 /* Thread: the script host's, after it has read from I/O actor @io_index: is a ROOM wanted there? */

@@ -16,6 +16,7 @@
 
 #define ROWS_BYTES    32768u /* of one message */
 #define TOPICS_A_TURN 256u
+#define LOOKS_A_TURN  4096u /* at topics that somebody may subscribe to: some 50 us */
 #define FIXED_BYTES   128u  /* of a row: what is not a name */
 #define PATH_BYTES    255u  /* of an instance, see server/config.c */
 #define NAME_BYTES    1024u /* limits.name_bytes, at most */
@@ -54,17 +55,37 @@ static size_t put_subtopic(const struct shard *shard, const struct subtopic *sub
     return used;
 }
 
+/* From @index, of a topic in use, on: the first that @conn subscribes to, or where the looks of
+ * this turn ended; UINT32_MAX: there is none. */
+static uint32_t next_subscribed(const struct shard *shard, struct conn_handle conn, uint32_t index,
+                                uint32_t *look_count)
+{
+    while (index != UINT32_MAX && (*look_count)++ < LOOKS_A_TURN) {
+        const struct topic *topic = pool_at(&shard->topics, index);
+        uint32_t flags;
+
+        if (members_find(&topic->holders, conn, &flags) && flags & MEMBER_SUBSCRIBED)
+            return index;
+        index = pool_next_used(&shard->topics, index + 1);
+    }
+    return index;
+}
+
 void shard_list(struct shard *shard, const struct envelope *request)
 {
-    bool is_topics = request->id == LIST_TOPICS;
+    bool is_topics = request->id != LIST_SUBTOPICS;
     const struct pool *pool = is_topics ? &shard->topics : &shard->subtopics;
     struct msg *rows = msg_new(&shard->mem, ROWS_BYTES);
     uint32_t next = pool_next_used(pool, request->count);
     struct envelope end = {.kind = ENVELOPE_ROWS_END};
+    uint32_t look_count = 0;
     size_t used = 0;
 
-    must(is_topics || request->id == LIST_SUBTOPICS);
-    while (rows && next != UINT32_MAX && end.count < TOPICS_A_TURN &&
+    must(request->id == LIST_TOPICS || request->id == LIST_SUBTOPICS ||
+         request->id == LIST_TOPICS_OF);
+    if (request->id == LIST_TOPICS_OF)
+        next = next_subscribed(shard, request->conn, next, &look_count);
+    while (rows && next != UINT32_MAX && end.count < TOPICS_A_TURN && look_count < LOOKS_A_TURN &&
            used + 1 + ROW_BYTES_MAX < ROWS_BYTES) {
         if (used > 0)
             rows->bytes[used++] = ',';
@@ -74,6 +95,8 @@ void shard_list(struct shard *shard, const struct envelope *request)
                           : put_subtopic(shard, pool_at(pool, next), out);
         end.count++;
         next = pool_next_used(pool, next + 1);
+        if (request->id == LIST_TOPICS_OF)
+            next = next_subscribed(shard, request->conn, next, &look_count);
     }
     if (rows && used > 0) {
         struct msg *exact = msg_resize(&shard->mem, rows, used);

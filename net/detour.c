@@ -6,6 +6,7 @@
 
 #include "core/facts.h"
 #include "core/msg.h"
+#include "net/holds.h"
 #include "net/session_parts.h"
 
 #define CAPACITY_FIRST 64u
@@ -181,6 +182,8 @@ void detour_keep_head(struct io *io, struct conn *conn, struct span head)
         input->facts = msg_copy(&io->mem, head);
     if (!input || !input->facts)
         conn_close(io, conn, CLOSE_MEMORY);
+    else
+        session_retime(io, conn); /* the script may give its Connect less time */
 }
 
 bool detour_keep_facts(struct io *io, struct conn *conn, struct span credentials, uint32_t seed)
@@ -215,6 +218,26 @@ bool detour_keep_facts(struct io *io, struct conn *conn, struct span credentials
     return true;
 }
 
+struct hooks_times detour_times(const struct io *io, const struct conn *conn)
+{
+    const struct config *config = io->config;
+    struct hooks_times times = {.connect_ms = config->limits.handshake_timeout_ms,
+                                .idle_ms = config->keepalive_idle_ms,
+                                .answer_ms = config->keepalive_answer_ms};
+
+    if (!io->detours)
+        return times;
+    struct hooks_times chosen = hooks_times(io->detours[conn->instance_index].hooks);
+
+    if (chosen.connect_ms > 0)
+        times.connect_ms = min_u32(chosen.connect_ms, times.connect_ms);
+    if (chosen.idle_ms > 0)
+        times.idle_ms = chosen.idle_ms;
+    if (chosen.answer_ms > 0)
+        times.answer_ms = chosen.answer_ms;
+    return times;
+}
+
 static struct envelope about(const struct io *io, const struct conn *conn, enum envelope_kind kind)
 {
     return (struct envelope){.kind = (uint8_t)kind,
@@ -231,6 +254,29 @@ void detour_joined(struct io *io, struct conn *conn)
         (void)push(io, detour, about(io, conn, ENVELOPE_PEER_JOINED));
 }
 
+/* What a script may ask for when somebody has gone: his topics, and why. NULL: no memory, or there
+ * is nothing to say. */
+static struct msg *last_words(struct io *io, const struct conn *conn)
+{
+    const char *why = conn->close_reason == CLOSE_DISCONNECT ? "" /* in good order */
+                      : conn->close_reason == CLOSE_TAKEOVER
+                          ? "reconnect"
+                          : close_reason_text((enum close_reason)conn->close_reason);
+    uint32_t topic_count = holds_count(conn, HELD_SUBSCRIBED);
+    size_t topics_bytes = topic_count * sizeof(uint32_t);
+    struct msg *msg;
+
+    if (why[0] == '\0' && topic_count == 0)
+        return NULL;
+    msg = msg_new(&io->mem, sizeof(uint32_t) + topics_bytes + strlen(why));
+    if (!msg)
+        return NULL;
+    smq_store_u32(msg->bytes, topic_count);
+    holds_list(conn, HELD_SUBSCRIBED, msg->bytes + sizeof(uint32_t));
+    memcpy(msg->bytes + sizeof(uint32_t) + topics_bytes, why, strlen(why));
+    return msg;
+}
+
 void detour_left(struct io *io, struct conn *conn)
 {
     struct detour *detour = conn->flags & CONN_INTRODUCED ? detour_of(io, conn) : NULL;
@@ -239,12 +285,8 @@ void detour_left(struct io *io, struct conn *conn)
     if (!detour)
         return;
     struct envelope left = about(io, conn, ENVELOPE_PEER_LEFT);
-    const char *why = conn->close_reason == CLOSE_TAKEOVER
-                          ? "reconnect"
-                          : close_reason_text((enum close_reason)conn->close_reason);
 
-    if (conn->close_reason != CLOSE_DISCONNECT) /* in good order: nothing to say, or no memory to */
-        left.msg = msg_copy(&io->mem, span_of(why, strlen(why)));
+    left.msg = last_words(io, conn);
     (void)push(io, detour, left);
 }
 

@@ -59,6 +59,9 @@ void detour_name(struct io *io, struct conn *conn, uint32_t shard, struct envelo
 void detour_unsubscribe(struct io *io, struct conn *conn, uint32_t shard, struct envelope request);
 void detour_publish(struct io *io, struct conn *conn, uint32_t shard, struct envelope request);
 
+/* How long this connection may take, by its instance's script or the configuration. */
+struct hooks_times detour_times(const struct io *io, const struct conn *conn);
+
 /* The client is live; or it has gone, live or not. */
 void detour_joined(struct io *io, struct conn *conn);
 void detour_left(struct io *io, struct conn *conn);

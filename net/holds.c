@@ -315,6 +315,18 @@ uint32_t holds_count(const struct conn *conn, uint32_t flag)
     return count;
 }
 
+void holds_list(const struct conn *conn, uint32_t flag, uint8_t *out)
+{
+    const struct held *held = held_of(conn);
+
+    for (uint32_t i = 0; i < conn->held_count; i++) {
+        if (!(held[i].flags & flag))
+            continue;
+        smq_store_u32(out, held[i].id);
+        out += sizeof(uint32_t);
+    }
+}
+
 void holds_drop_all(struct io *io, struct conn *conn)
 {
     struct mesh *mesh = io->port->mesh;

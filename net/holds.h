@@ -79,6 +79,9 @@ bool holds_subscription(const struct conn *conn, uint32_t id);
 /* How many ids @conn holds with @flag. O(held); asked once per request, not per message. */
 uint32_t holds_count(const struct conn *conn, uint32_t flag);
 
+/* Those ids, four bytes each, to @out. */
+void holds_list(const struct conn *conn, uint32_t flag, uint8_t *out);
+
 /* Give everything back: LEAVE to the owner of each id. */
 void holds_drop_all(struct io *io, struct conn *conn);
 

@@ -332,16 +332,15 @@ static bool frame_deadline(const struct io *io, const struct conn *conn, uint32_
 /* Of a client: when to read again, else its keep-alive or its unfinished frame. */
 static uint32_t live_deadline(const struct io *io, const struct conn *conn)
 {
-    const struct config *config = io->config;
+    const struct hooks_times times = detour_times(io, conn);
     uint32_t frame_tick;
 
     if (conn->flags & CONN_THROTTLED)
         return conn_throttle(io, conn)->resume_tick;
     if (conn->flags & CONN_HELD)
         return io->now_tick + WHEEL_SLOTS; /* until the script has answered */
-    uint32_t tick = conn->flags & CONN_PINGED
-                        ? conn->wait_tick + ticks_of(config->keepalive_answer_ms)
-                        : conn->last_input_tick + ticks_of(config->keepalive_idle_ms);
+    uint32_t tick = conn->flags & CONN_PINGED ? conn->wait_tick + ticks_of(times.answer_ms)
+                                              : conn->last_input_tick + ticks_of(times.idle_ms);
 
     if (frame_deadline(io, conn, &frame_tick) && (int32_t)(frame_tick - tick) < 0)
         return frame_tick;
@@ -358,9 +357,10 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
             return conn->wait_tick +
                    (conn->out.queued_bytes > 0 ? HTTP_TAKE_TICKS : HTTP_IDLE_TICKS);
         __attribute__((fallthrough));
-    case CONN_GREETED:
     case CONN_JOINING: /* last_input_tick must not help: a byte a second is no handshake */
         return conn->wait_tick + ticks_of(config->limits.handshake_timeout_ms);
+    case CONN_GREETED:
+        return conn->wait_tick + ticks_of(detour_times(io, conn).connect_ms);
     case CONN_ASKING:
         return conn->wait_tick + HTTP_TAKE_TICKS;
     case CONN_LIVE:

@@ -25,7 +25,7 @@
 #include "core/shard.h"
 #include "script/parts.h"
 
-#define RECORD_FIELDS 13 /* of a peer, in script/hub.lua */
+#define RECORD_FIELDS 16 /* of a peer, in script/hub.lua */
 #define REFUSED       "refused by the script"
 #define NOT_LOADED    "the instance's script could not be loaded"
 
@@ -53,6 +53,7 @@ static void publish_hooks(struct script *script, uint16_t instance_index)
     if (hub && hooks_host(hooks) == HOOKS_NO_HOST)
         hooks_begin(hooks, script->port->index, mask);
     hooks_set(hooks, mask, hub ? hub->topics : NULL, hub ? hub->topic_count : 0);
+    hooks_set_times(hooks, hub ? hub->times : (struct hooks_times){0});
 }
 
 /* Is the script that has the say over this instance ours? Another one may have it by its own. */
@@ -179,7 +180,7 @@ static void push_hex(lua_State *L, struct span bytes)
 }
 
 /* introduced(credentials, key, uid, info, login, name, seed, address, secure, head, certificate's
- * name, serial and digest) */
+ * name, serial, digest, issuer and SANs) */
 static void push_facts(lua_State *L, const struct call *call)
 {
     const struct facts *facts = call->facts;
@@ -200,6 +201,8 @@ static void push_facts(lua_State *L, const struct call *call)
     push_span(L, facts->cert_name);
     push_hex(L, facts->cert_serial);
     push_hex(L, facts->cert_sha256);
+    push_span(L, facts->cert_issuer);
+    push_span(L, facts->cert_sans);
 }
 
 static void refuse(struct script *script, struct envelope *connect, uint8_t code,
@@ -464,7 +467,27 @@ static void on_dropped(struct script *script, const struct envelope *dropped)
 
 /* -- peers -- */
 
-/* joined(key, etid), left(key, reason) */
+/* The reason, 0 for none, and the topics {[tid] = tid} of somebody who has gone. */
+static void push_last_words(lua_State *L, struct span words)
+{
+    uint32_t topic_count = words.bytes_count > 0 ? smq_load_u32(words.data) : 0;
+    const uint8_t *topics = words.data + sizeof(uint32_t);
+
+    if (words.bytes_count > 0)
+        words = span_skip(words, sizeof(uint32_t) * (1 + topic_count));
+    if (words.bytes_count > 0)
+        push_span(L, words);
+    else
+        lua_pushinteger(L, 0);
+    lua_createtable(L, 0, 0);
+    for (uint32_t i = 0; i < topic_count; i++) {
+        lua_pushinteger(L, smq_load_u32(topics + i * sizeof(uint32_t)));
+        lua_pushvalue(L, -1);
+        lua_rawset(L, -3);
+    }
+}
+
+/* joined(key, etid), left(key, reason, topics) */
 static void push_peer(lua_State *L, const struct call *call)
 {
     const struct envelope *envelope = call->envelope;
@@ -472,10 +495,8 @@ static void push_peer(lua_State *L, const struct call *call)
     lua_pushinteger(L, key_of(envelope->conn));
     if (envelope->kind == ENVELOPE_PEER_JOINED)
         lua_pushinteger(L, envelope->id);
-    else if (envelope->msg)
-        push_span(L, msg_span(envelope->msg));
     else
-        lua_pushinteger(L, 0);
+        push_last_words(L, envelope->msg ? msg_span(envelope->msg) : span_of(NULL, 0));
 }
 
 static void on_peer(struct script *script, const struct envelope *envelope)

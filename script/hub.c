@@ -6,13 +6,19 @@
  */
 #include <jansson.h>
 #include <lauxlib.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/msg.h"
+#include "core/suggest.h"
 #include "script/async.h"
+#include "script/pack.h"
 #include "script/parts.h"
 
-#define CORE_TYPE "smq.hub.core"
+#define CORE_TYPE   "smq.hub.core"
+#define NEAREST_MAX 32u
+#define TIME_MS_MAX 86400000u /* a day, as keepalive.idle_ms */
 
 static const char *const entry_names[HUB_ENTRY_COUNT] = {
 #define X(name, text) [HUB_ENTRY_##name] = text,
@@ -70,7 +76,8 @@ static void bind_to(lua_State *L, struct hub *hub, uint16_t instance_index)
 
     hub->link = link_take(hub->state->script, instance_index, hub->is_random, &why);
     if (!hub->link)
-        RAISE(L, "instance \"%s\": %s", hub->state->script->config->instances[instance_index].path, why);
+        RAISE(L, "instance \"%s\": %s", hub->state->script->config->instances[instance_index].path,
+              why);
     hub->link->waiting_max = hub->queue_max;
 }
 
@@ -135,6 +142,12 @@ static void take_topics(lua_State *L, int index, struct hub *hub)
         }
         hub->topics[hub->topic_count++] = (uint32_t)lua_tointeger(L, -2);
     }
+}
+
+/* A time in ms within what a deadline can be; 0 stays "not set". */
+static uint32_t ms_of(lua_Number ms)
+{
+    return ms <= 0 ? 0 : ms < 1 ? 1 : ms >= TIME_MS_MAX ? TIME_MS_MAX : (uint32_t)ms;
 }
 
 /* bind(entries [, topics]): the functions that the broker calls; and those topics, as keys, that
@@ -377,13 +390,12 @@ static void add_rows(lua_State *L, struct script *script, const char *path)
     lua_pop(L, 1);
 }
 
-/* list(is_subtopics) -> {[id] = name}, of all shards, a bite at a time */
-static int core_list(lua_State *L)
+/* Push {[id] = name}, of all shards, a bite at a time. @conn: of LIST_TOPICS_OF. */
+static void push_list(lua_State *L, enum list_kind kind, struct conn_handle conn)
 {
     struct link *link = check_link(L);
     struct script *script = link->script;
     const struct mesh *mesh = script->port->mesh;
-    uint32_t kind = lua_toboolean(L, 2) ? LIST_SUBTOPICS : LIST_TOPICS;
     const char *path = script->config->instances[link->client.instance_index].path;
 
     lua_newtable(L);
@@ -394,12 +406,40 @@ static int core_list(lua_State *L)
             port_push(script->port, mesh_shard_index(mesh, shard),
                       (struct envelope){.kind = ENVELOPE_LIST,
                                         .id = kind,
+                                        .conn = conn,
                                         .count = script->list_next});
             script_wait(script, &script->is_list_done);
             add_rows(L, script, path);
         } while (script->list_next != 0);
     }
+}
+
+/* list(is_subtopics) */
+static int core_list(lua_State *L)
+{
+    push_list(L, lua_toboolean(L, 2) ? LIST_SUBTOPICS : LIST_TOPICS, (struct conn_handle){0});
     return 1;
+}
+
+/* topics_of(key): what a client subscribes to */
+static int core_topics_of(lua_State *L)
+{
+    push_list(L, LIST_TOPICS_OF, hooks_conn_of(luaL_checkinteger(L, 2)));
+    return 1;
+}
+
+/* times(readtmo, keepidle, keepintv), in s but for the first, nil: as the configuration says. In
+ * force from the next bind() on. */
+static int core_times(lua_State *L)
+{
+    struct hub *hub = check_hub(L);
+
+    hub->times = (struct hooks_times){
+        .connect_ms = ms_of(luaL_optnumber(L, 2, 0)),
+        .idle_ms = ms_of(luaL_optnumber(L, 3, 0) * 1000),
+        .answer_ms = ms_of(luaL_optnumber(L, 4, 0) * 1000),
+    };
+    return 0;
 }
 
 /* -- messages -- */
@@ -460,6 +500,47 @@ static int native_log(lua_State *L)
     return 0;
 }
 
+/* nearest(word, known words …) -> the one that was meant, or nil */
+static int native_nearest(lua_State *L)
+{
+    const char *candidates[NEAREST_MAX];
+    uint32_t count = 0;
+
+    for (int i = 2; i <= lua_gettop(L) && count < NEAREST_MAX; i++)
+        candidates[count++] = luaL_checkstring(L, i);
+    lua_pushstring(L, suggest_nearest(luaL_checkstring(L, 1), candidates, count));
+    return 1;
+}
+
+/* failed(text with its traceback): an error of onpublish, where the script itself published */
+static int native_failed(lua_State *L)
+{
+    state_failed(state_of(L), SCRIPT_CALL_ONPUBLISH, luaL_checkstring(L, 1));
+    return 0;
+}
+
+/* pack(value) -> a string for unpack() in another state of this process */
+static int native_pack(lua_State *L)
+{
+    lua_settop(L, 1);
+    pack_values(L, 1, 1, "this");
+    return 1;
+}
+
+static int native_unpack(lua_State *L)
+{
+    return unpack_values(L, check_name(L, 1));
+}
+
+/* Push data_dir as an absolute path: where a script may write. nil: there is none (tests). */
+static void push_data_dir(lua_State *L)
+{
+    const char *path = state_of(L)->script->config->data_dir;
+    char real[PATH_MAX];
+
+    lua_pushstring(L, path && realpath(path, real) ? real : path);
+}
+
 void hub_open_library(lua_State *L)
 {
     static const luaL_Reg core[] = {{"listen", core_listen},
@@ -475,20 +556,24 @@ void hub_open_library(lua_State *L)
                                     {"lookup", core_lookup},
                                     {"is_client", core_is_client},
                                     {"list", core_list},
+                                    {"topics_of", core_topics_of},
+                                    {"times", core_times},
                                     {"send", core_send},
                                     {"room", core_room},
                                     {"etid", core_etid},
                                     {NULL, NULL}};
-    static const luaL_Reg native[] = {{"new", native_new},
-                                      {"log", native_log},
-                                      {"async", async_start},
-                                      {NULL, NULL}};
+    static const luaL_Reg native[] = {{"new", native_new},       {"log", native_log},
+                                      {"async", async_start},    {"nearest", native_nearest},
+                                      {"failed", native_failed}, {"pack", native_pack},
+                                      {"unpack", native_unpack}, {NULL, NULL}};
 
     luaL_newmetatable(L, CORE_TYPE);
     luaL_newlib(L, core);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
     luaL_newlib(L, native);
+    push_data_dir(L);
+    lua_setfield(L, -2, "data_dir");
 }
 
 /* -- from the broker -- */

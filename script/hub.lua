@@ -11,7 +11,7 @@ local PAYLOAD_BYTES_MAX <const> = 0xFFF0
 local hook_options = {
     "authenticate", "permittop", "permitsubtop", "onconnect", "onclose", "onpublish", "ondrop", "onmsg", "log",
 }
-local number_options = { readtmo = 4000, queuesize = 200, keepidle = 230 }
+local number_options = { "readtmo", "queuesize", "keepidle", "keepintv" }
 
 local hub_methods = {}
 local hub_meta = { __index = hub_methods, __name = "smq.hub" }
@@ -21,15 +21,21 @@ local insides = setmetatable({}, { __mode = "k" })
 
 local function inside(hub)
     local it = insides[hub]
-    if not it then error("call it with a colon: hub:method(…)", 3) end
+    if not it then error("call it with a colon: hub:method(...)", 3) end
     return it
 end
 
 -- ---- names and numbers ----
 
+-- A number that came from JSON or a division may be written as 42.0.
+local function whole(value)
+    return math.type(value) == "float" and math.tointeger(value) or value
+end
+
 local names = {} -- functions on the insides
 
 function names.create(it, topic)
+    topic = whole(topic)
     if topic == SELF then return it.core:etid() end
     if math.type(topic) == "integer" then return topic end
     if type(topic) ~= "string" then error("a topic is a name or a number, not a " .. type(topic), 3) end
@@ -44,6 +50,7 @@ end
 
 function names.create_sub(it, subtopic)
     if subtopic == nil then return 0 end
+    subtopic = whole(subtopic)
     if math.type(subtopic) == "integer" then return subtopic end
     if type(subtopic) ~= "string" then error("a sub-topic is a name or a number, not a " .. type(subtopic), 3) end
     local stid = it.stids[subtopic]
@@ -57,6 +64,7 @@ end
 
 -- The number of what is there already, or nil.
 function names.find(it, topic)
+    topic = whole(topic)
     if topic == SELF then return it.core:etid() end
     if math.type(topic) == "integer" then return topic end
     return it.tids[topic] or it.core:lookup(false, topic)
@@ -64,8 +72,9 @@ end
 
 -- ---- messages to the server's own client ----
 
-local function complain(it, text)
-    if it.options.log then it.options.log(nil, text) else native.log("warning", text) end
+local function complain(it, ptid, text)
+    local peer = it.peers[ptid]
+    if it.options.log then it.options.log(peer and peer.sock, text) else native.log("warning", text) end
 end
 
 local function to_catch_all(it, data, ptid, tid, subtid)
@@ -82,7 +91,7 @@ local function on_message(it, data, ptid, tid, subtid)
     if handler.json then
         local value, why = json.decode(data)
         if value == nil then
-            complain(it, ("bad JSON from %d to %s: %s"):format(ptid, it.topics[tid] or tid, why))
+            complain(it, ptid, ("bad JSON from %d to %s: %s"):format(ptid, it.topics[tid] or tid, why))
             return to_catch_all(it, data, ptid, tid, subtid)
         end
         data = value
@@ -106,7 +115,7 @@ function sock_meta.__tostring(sock) return sock.name end
 local records = setmetatable({}, { __mode = "k" })
 local KEY <const>, UID <const>, INFO <const>, LOGIN <const>, NAME <const>, SEED <const> = 1, 2, 3, 4, 5, 6
 local ADDRESS <const>, SECURE <const>, HEAD <const>, CERT <const>, SERIAL <const>, DIGEST <const> = 7, 8, 9, 10, 11, 12
-local ETID <const> = 13
+local ISSUER <const>, SANS <const>, ETID <const>, FIELDS <const> = 13, 14, 15, 16 -- as many as in hooks.c
 
 local header_meta = {}
 function header_meta.__index(header, name) -- HTTP does not care for case
@@ -142,11 +151,29 @@ local function parse_head(info, head)
     rawset(info, "header", setmetatable(header, header_meta))
 end
 
+-- A web login has a table of the script's own: the connections of one browser share it, the next ones too.
+-- It is known by the cookie, whose value is not shown.
+local SESSIONS_MAX <const> = 256 -- as many as the broker keeps; one more takes the oldest one's place
+local sessions, session_cookies, session_place = {}, {}, 0
+
+local function session_of(info)
+    local record = records[info]
+    local cookie = record[LOGIN] == "web" and (info.header.Cookie or ""):match("smqd_session=(%x+)")
+    if not cookie then return nil end
+    if not sessions[cookie] then
+        session_place = session_place % SESSIONS_MAX + 1
+        local oldest = session_cookies[session_place]
+        if oldest then sessions[oldest] = nil end
+        sessions[cookie], session_cookies[session_place] = { uname = record[NAME] }, cookie
+    end
+    return sessions[cookie]
+end
+
 -- The request is taken apart when somebody asks.
-local parsed_fields = { url = true, data = true, header = true }
 local info_meta = {}
 function info_meta.__index(info, key)
-    if not parsed_fields[key] then return nil end
+    if key == "session" then return session_of(info) end
+    if key ~= "url" and key ~= "data" and key ~= "header" then return nil end
     parse_head(info, records[info][HEAD])
     return rawget(info, key)
 end
@@ -159,10 +186,14 @@ local function new_peer(it, record)
         peername = record[ADDRESS], secure = record[SECURE], uname = has_name and record[NAME] or nil,
     }, info_meta)
     if record[DIGEST] then
-        info.cert = { subject = record[CERT], serial = record[SERIAL], sha256 = record[DIGEST] }
+        info.cert = {
+            subject = record[CERT], serial = record[SERIAL], sha256 = record[DIGEST], issuer = record[ISSUER], sans = {},
+        }
+        for name in record[SANS]:gmatch("([^\0]+)\0") do table.insert(info.cert.sans, name) end
     end
     records[info] = record
-    local peer = { uid = record[UID], sock = sock, info = record[INFO], closing = false, phantom = false }
+    local peer = setmetatable(
+        { uid = record[UID], sock = sock, info = record[INFO], closing = false, phantom = false }, it.peer_meta)
     it.by_key[record[KEY]], it.infos[peer] = peer, info
     return peer, info
 end
@@ -182,36 +213,61 @@ local function on_joined(it, key, etid)
     if it.options.onconnect then it.options.onconnect(etid, it.infos[peer], peer) end
 end
 
-local function on_left(it, key, reason)
+local function on_left(it, key, reason, topics)
     local peer = it.by_key[key]
     if not peer then return end
     it.by_key[key] = nil -- first: an error in the script must not keep it
     if not peer.tid then return end
-    peer.closing = true
+    peer.closing, peer.topics = true, topics
     if it.peers[peer.tid] == peer then it.peers[peer.tid] = nil end
-    it.closing[peer.tid] = peer
+    it.leaving = peer -- it can still be found
     local onclose = it.options.onclose
     local went_well, why = true, nil
     if onclose then went_well, why = pcall(onclose, peer.tid, peer.sock, peer, reason) end
-    it.closing[peer.tid] = nil
+    it.leaving = nil
     if not went_well then error(why, 0) end
 end
 
--- Sub-topics that were permitted are not asked about again.
+-- Sub-topics that were permitted are not asked about again, nor those that are there already.
 local ALLOWED_MAX <const> = 20000
 
 local function permit_subtopic(it, key, subtopic)
-    if it.allowed[subtopic] or it.stids[subtopic] then return true end
+    if it.allowed[subtopic] or it.stids[subtopic] or it.core:lookup(true, subtopic) then return true end
     if not it.options.permitsubtop(subtopic, it.by_key[key]) then return false end
     if it.allowed_count == ALLOWED_MAX then it.allowed, it.allowed_count = {}, 0 end
     it.allowed[subtopic], it.allowed_count = true, it.allowed_count + 1
     return true
 end
 
+-- What a script has added to a peer, packed. Only plain values can go to the next script.
+local own_fields = { uid = true, tid = true, sock = true, info = true, topics = true, closing = true, phantom = true }
+
+local function packed_fields(peer, left_out)
+    local fields
+    for name, value in next, peer do
+        if not own_fields[name] then
+            if pcall(native.pack, { [name] = value }) then
+                fields = fields or {}
+                fields[name] = value
+            else
+                left_out[tostring(name)] = type(value)
+            end
+        end
+    end
+    return fields and native.pack(fields)
+end
+
 -- All that the next script must know of those who are there.
 local function exported(it)
-    local list = {}
-    for _, peer in pairs(it.by_key) do list[#list + 1] = records[it.infos[peer]] end
+    local list, left_out = {}, {}
+    for _, peer in pairs(it.by_key) do
+        local record = records[it.infos[peer]]
+        record[FIELDS] = packed_fields(peer, left_out)
+        list[#list + 1] = record
+    end
+    for name, kind in pairs(left_out) do
+        native.log("warning", ("peer.%s is a %s, and stays behind: the new script does not find it"):format(name, kind))
+    end
     return list
 end
 
@@ -219,6 +275,7 @@ local function imported(it, ...)
     local record = { ... }
     local peer = new_peer(it, record)
     local etid = record[ETID]
+    for name, value in pairs(record[FIELDS] and native.unpack(record[FIELDS]) or {}) do peer[name] = value end
     if etid then peer.tid, it.peers[etid] = etid, peer end
 end
 
@@ -265,6 +322,8 @@ local function hub_entries(it)
 end
 
 local function bind(it)
+    local options = it.options
+    it.core:times(options.readtmo, options.keepidle, options.keepintv)
     it.core:bind(hub_entries(it), it.onpublish_tids)
 end
 
@@ -280,13 +339,29 @@ local function text_of(data)
     return data
 end
 
+-- How often onpublish may lead to itself, by publishing what it then judges.
+local NESTED_MAX <const> = 8
+
+-- The script's own messages are judged, too. An error is a no, as everywhere.
+local function passes_own(it, ...)
+    if it.nested == NESTED_MAX then
+        error("onpublish publishes, and so is called again, and again: leave out what comes from hub:gettid()", 0)
+    end
+    it.nested = it.nested + 1
+    local good, verdict = xpcall(it.options.onpublish, debug.traceback, ...)
+    it.nested = it.nested - 1
+    if good then return verdict end
+    native.failed(verdict)
+    return false
+end
+
 function hub_methods.publish(hub, data, topic, subtopic)
     local it = inside(hub)
     data = text_of(data)
     local tid, stid = names.create(it, topic), names.create_sub(it, subtopic)
     local own = it.core:etid()
     if it.options.onpublish and (not it.onpublish_tids or it.onpublish_tids[tid])
-        and not it.options.onpublish(data, own, tid, stid, it.own_peer) then
+        and not passes_own(it, data, own, tid, stid, it.own_peer) then
         return 0
     end
     return it.core:send(tid, own, stid, data)
@@ -294,7 +369,7 @@ end
 
 function hub_methods.pubon(hub, data, to_etid, from_etid, subtid)
     local it = inside(hub)
-    data = text_of(data)
+    data, to_etid, from_etid = text_of(data), whole(to_etid), whole(from_etid)
     if math.type(to_etid) ~= "integer" or math.type(from_etid) ~= "integer" then error("an ETID is a number", 2) end
     if not it.core:is_client(to_etid) then return false end
     return it.core:send(to_etid, from_etid, names.create_sub(it, subtid), data) > 0
@@ -308,6 +383,7 @@ function hub_methods.subscribe(hub, topic, settings)
     if settings.onmsg ~= nil and type(settings.onmsg) ~= "function" then error("onmsg is not a function", 2) end
     local stid = settings.subtopic ~= nil and names.create_sub(it, settings.subtopic) or "any"
     local tid, why
+    topic = whole(topic)
     if topic == SELF or topic == it.core:etid() then
         tid = it.core:etid()
     else
@@ -345,6 +421,7 @@ function hub_methods.observe(hub, topic, fn)
     local it = inside(hub)
     if type(fn) ~= "function" then error("observe needs a function", 2) end
     local id = names.create(it, topic)
+    topic = whole(topic)
     if id == it.core:etid() then return nil end
     local is_client = math.type(topic) == "integer" and it.core:is_client(topic)
     local before = it.observers[id]
@@ -420,13 +497,15 @@ end
 
 function hub_methods.sock2peer(hub, sock)
     local it = inside(hub)
-    if sock == it.own_peer.sock then return it.own_peer end
-    return type(sock) == "table" and it.by_key[sock.key] or nil
+    if sock ~= nil and sock == it.own_peer.sock then return it.own_peer end
+    if type(sock) ~= "table" then return nil end
+    return it.by_key[sock.key] or it.leaving and it.leaving.sock == sock and it.leaving or nil
 end
 
 function hub_methods.etid2peer(hub, etid)
     local it = inside(hub)
-    return peer_of(it, etid) or it.closing[etid]
+    etid = whole(etid)
+    return peer_of(it, etid) or it.leaving and it.leaving.tid == etid and it.leaving or nil
 end
 
 function hub_methods.shutdown(hub, msg, etid)
@@ -464,8 +543,11 @@ function hub_methods.queuesize(hub) return inside(hub).core:room() end
 
 function hub_methods.setkeepalive(hub, idle, interval)
     local it = inside(hub)
-    idle = tonumber(idle) or error("seconds are a number", 2)
-    it.options.keepidle, it.options.keepintv = idle, interval or math.max(3, idle // 10)
+    idle = tonumber(idle)
+    interval = interval == nil and idle and math.max(3, idle // 10) or tonumber(interval)
+    if not idle or not interval or idle <= 0 or interval <= 0 then error("seconds are a number above 0", 2) end
+    it.options.keepidle, it.options.keepintv = idle, interval
+    if it.core:is_bound() then bind(it) end
 end
 
 function hub_methods.listen(hub, path)
@@ -478,22 +560,40 @@ end
 
 local module = {}
 
+local is_option = { rndtid = true }
+for _, list in ipairs{ hook_options, number_options } do
+    for _, name in ipairs(list) do is_option[name] = true end
+end
+
+-- A hook with a typing error in its name is never asked, and lets everybody in: so say it.
+local function warn_of_unknown(options)
+    local known = {}
+    for name in pairs(is_option) do known[#known + 1] = name end
+    for key in pairs(options) do
+        if not is_option[key] then
+            local near = type(key) == "string" and native.nearest(key, table.unpack(known))
+            native.log("warning", ("create: there is no option %s%s"):format(
+                tostring(key), near and ("; did you mean %s?"):format(near) or ""))
+        end
+    end
+end
+
 local function check_options(options)
     local checked = {}
+    warn_of_unknown(options)
     for key, value in pairs(options) do checked[key] = value end
     for _, name in ipairs(hook_options) do
         if options[name] ~= nil and type(options[name]) ~= "function" then
             error(("the option %s is a %s, not a function"):format(name, type(options[name])), 3)
         end
     end
-    for name, default in pairs(number_options) do
+    for _, name in ipairs(number_options) do
         local value = options[name]
         if value ~= nil and (type(value) ~= "number" or value <= 0) then
             error(("the option %s is not a number above 0"):format(name), 3)
         end
-        checked[name] = value or default
     end
-    checked.keepintv = options.keepintv or math.max(3, checked.keepidle // 10)
+    if options.keepidle and not options.keepintv then checked.keepintv = math.max(3, options.keepidle // 10) end
     return checked
 end
 
@@ -507,10 +607,19 @@ function module.create(options)
         onmsg = options.onmsg,
         tids = {}, topics = {}, stids = {}, subtopics = {},
         handlers = {}, subscribed = {}, observers = {},
-        peers = {}, by_key = {}, closing = {}, infos = setmetatable({}, { __mode = "k" }), allowed = {}, allowed_count = 0,
+        peers = {}, by_key = {}, infos = setmetatable({}, { __mode = "k" }), allowed = {}, allowed_count = 0,
+        nested = 0,
+    }
+    it.peer_meta = { -- what a client subscribes to is the broker's to know, and asked for
+        __index = function(peer, key)
+            if key ~= "topics" or not peer.tid then return nil end
+            local topics = {}
+            for tid in pairs(it.core:topics_of(peer.sock.key)) do topics[tid] = tid end
+            return topics
+        end,
     }
     insides[hub] = it
-    it.left = function(key, reason) return on_left(it, key, reason) end
+    it.left = function(...) return on_left(it, ...) end
     it.own_peer = setmetatable({ uid = "server", info = "server" }, {
         __index = function(peer, key)
             if key == "tid" then return it.core:etid() end
@@ -546,5 +655,8 @@ end
 
 -- smq.async(fn, callback): fn runs in a state of its own, callback(what it returned) here.
 module.async = native.async
+
+-- Where the broker keeps its files, as an absolute path: a script's databases belong there.
+module.data_dir = native.data_dir
 
 return module

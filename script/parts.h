@@ -72,6 +72,7 @@ struct hub {
     int entries[HUB_ENTRY_COUNT];     /* references to functions; LUA_NOREF: not wanted */
     uint32_t topics[HOOK_TOPICS_MAX]; /* of onpublish; */
     uint32_t topic_count;             /* 0: all, or too many to list: then hub.lua chooses */
+    struct hooks_times times;
 };
 
 struct timer; /* script/timers.c */
@@ -171,6 +172,9 @@ struct state *state_of(lua_State *L);
  */
 MUST_CHECK bool state_call(struct state *state, enum script_call what, int argument_count,
                            int result_count);
+
+/* Log and count an error of a function that Lua called by itself. @text: with its traceback. */
+void state_failed(struct state *state, enum script_call what, const char *text);
 
 /* Push a string. false: no memory for it in this state; it was logged and the stack is empty. */
 MUST_CHECK bool state_push_bytes(struct state *state, struct span bytes);

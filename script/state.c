@@ -128,15 +128,35 @@ static int call_within(struct state *state, enum script_call what, uint32_t limi
     return result;
 }
 
+/* The error on the stack; of no memory Lua itself says only that, and not where. */
+static const char *error_text(const struct state *state, int result, char room[MEMORY_TEXT_BYTES])
+{
+    if (result != LUA_ERRMEM)
+        return lua_tostring(state->L, -1);
+    if (!state->bounds.is_full)
+        return "not enough memory: limits.memory is reached";
+    snprintf(room, MEMORY_TEXT_BYTES, "not enough memory: more than %zu kB (script.heap)",
+             state->bounds.limit_bytes / 1024);
+    return room;
+}
+
 bool state_call(struct state *state, enum script_call what, int argument_count, int result_count)
 {
     uint32_t limit_ms = state->script->config->script.callback_ms;
+    int result = call_within(state, what, limit_ms, argument_count, result_count);
+    char room[MEMORY_TEXT_BYTES];
 
-    if (call_within(state, what, limit_ms, argument_count, result_count) == LUA_OK)
+    if (result == LUA_OK)
         return true;
-    log_error(state, what, lua_tostring(state->L, -1));
+    log_error(state, what, error_text(state, result, room));
     lua_pop(state->L, 1);
     return false;
+}
+
+void state_failed(struct state *state, enum script_call what, const char *text)
+{
+    count_call(state->script, what, 0, true);
+    log_error(state, what, text);
 }
 
 static int push_protected(lua_State *L)

@@ -67,7 +67,8 @@ static void begin(struct web *web)
         ask_for_names(web, list->names);
         return;
     case LIST_SUBTOPICS:
-        must_never("the web UI shows no sub-topics");
+    case LIST_TOPICS_OF:
+        must_never("scripts ask for these, the web UI does not");
     case LIST_TOPICS:
         for (uint32_t i = 0; i < mesh->shard_count; i++)
             ask(web, mesh_shard_index(mesh, i), 0);

@@ -134,6 +134,11 @@ class HooksTest(ScriptTest):
         client.send(createsub("never"))
         client.expect(ack(wire.SMQ_CREATESUBACK, wire.SMQ_ACK_DENIED, 0, b"never"))
         self.assertEqual(int(self.ask(client, "asked", b"").body[12:]), int(before.replace(b"nil", b"0")) + 2)
+        loads = self.figure("loads_total")
+        self.server.signal(signal.SIGHUP)
+        self.wait_until(lambda: self.figure("loads_total") == loads + 1, "it is loaded again")
+        client.createsub("new")
+        self.assertEqual(self.ask(client, "asked", b"").body[12:], b"nil", "the new script is not asked about it")
 
     def test_messages_pass_it_in_order(self):
         sender, receiver, topic = self.connect(), self.connect(), self.topic()

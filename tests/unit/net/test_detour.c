@@ -21,6 +21,8 @@ static uint8_t mail[MAIL_MAX]; /* kinds of what came to the script */
 static uint32_t mail_count;
 static char left_why[64];
 static char seen[16]; /* the last letter of each run, as far as there is room */
+static uint32_t left_topic_count;
+static uint32_t left_topic; /* the first one */
 static uint8_t facts[512];
 static size_t got_bytes;
 static bool refuses;
@@ -35,9 +37,13 @@ static bool note(struct little_broker *of, struct envelope *envelope)
     mail[mail_count++] = envelope->kind;
     if (envelope->kind == ENVELOPE_PUBLISH && strlen(seen) < sizeof(seen) - 1)
         seen[strlen(seen)] = (char)text.data[text.bytes_count - 1];
-    if (envelope->kind == ENVELOPE_PEER_LEFT)
+    if (envelope->kind == ENVELOPE_PEER_LEFT) {
+        left_topic_count = text.bytes_count > 0 ? smq_load_u32(text.data) : 0;
+        left_topic = left_topic_count > 0 ? smq_load_u32(text.data + 4) : 0;
+        text = text.bytes_count > 0 ? span_skip(text, 4 * (1 + left_topic_count)) : text;
         snprintf(left_why, sizeof(left_why), "%.*s", (int)text.bytes_count,
                  (const char *)text.data);
+    }
     if (envelope->kind == ENVELOPE_FACTS) {
         got_bytes = min_size(text.bytes_count, sizeof(facts));
         memcpy(facts, text.data, got_bytes);
@@ -145,6 +151,19 @@ Test(detour, it_is_told_why_somebody_left)
     (void)join(5, "lamp03");
     (void)join(6, "lamp03");
     cr_assert_str_eq(left_why, "reconnect");
+    stop();
+}
+
+Test(detour, what_he_subscribed_to_comes_with_the_news)
+{
+    (void)join(3, "lamp01");
+    uint32_t tid = subscribe(3, "t");
+
+    say_frame(3, SMQ_DISCONNECT, NULL, 0);
+    little_settle(&broker);
+    cr_assert_eq(left_topic_count, 1);
+    cr_assert_eq(left_topic, tid);
+    cr_assert_str_eq(left_why, "");
     stop();
 }
 

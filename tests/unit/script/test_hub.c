@@ -81,6 +81,15 @@ Test(hub, names_and_numbers_are_found_both_ways_and_not_made)
         "true a/b nil nil\ntrue sub nil\n42 pinned subpinned\n");
 }
 
+Test(hub, a_number_may_be_written_as_a_float)
+{
+    run(HUB "hub:publish('to a topic', hub:topic2tid('out') + 0.0) "
+            "hub:subscribe(42.0, {subtopic = 7.0, onmsg = function(data) say(data) end}) "
+            "hub:publish('pinned', 42, 'subpinned') "
+            "say(hub:observe(hub:gettid() + 0.0, print))",
+        "to a topic\nnil\npinned\n");
+}
+
 Test(hub, names_of_others_are_found_too)
 {
     desk_start(SHARDS, HUB "hub:subscribe('ask', {onmsg = function(name) "
@@ -278,6 +287,30 @@ Test(hub, the_servers_own_messages_go_through_onpublish)
     run("local hub = smq.create{onpublish = function(data, from, tid) return data ~= 'no' end} "
         "say = 1 hub:publish('yes', 'out') hub:publish('no', 'out') hub:publish('yes', 'out')",
         "yes\nyes\n");
+}
+
+Test(hub, an_error_in_its_own_onpublish_drops_the_message_and_nothing_else)
+{
+    desk_start(SHARDS, "local hub = smq.create{onpublish = function(data) "
+                       "if data == 'bad' then error('no') end return true end} "
+                       "hub:publish(text(hub:publish('bad', 'out'), 'goes on'), 'out')");
+    expect("0 goes on\n");
+    cr_assert_eq(desk_errors(SCRIPT_CALL_ONPUBLISH), 1);
+    desk_end();
+}
+
+Test(hub, onpublish_that_publishes_what_it_judges_is_stopped)
+{
+    desk_start(SHARDS, "local hub local depth, deepest = 0, 0 "
+                       "hub = smq.create{onpublish = function(data) "
+                       "depth = depth + 1 deepest = math.max(deepest, depth) "
+                       "if data == 'again' then hub:publish('again', 'other') end "
+                       "depth = depth - 1 return true end} "
+                       "hub:publish('again', 'other') "
+                       "hub:publish(text(deepest, 'and goes on'), 'out')");
+    expect("8 and goes on\n");
+    cr_assert_eq(desk_errors(SCRIPT_CALL_ONPUBLISH), 1);
+    desk_end();
 }
 
 Test(hub, onpublish_may_be_limited_to_topics)
