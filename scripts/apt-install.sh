@@ -14,7 +14,7 @@ packages_of() {
         android-libboringssl-dev libjs-dygraphs libseccomp-dev \
         liblua5.4-dev lua-sql-sqlite3 ;;
     test) echo libcriterion-dev binutils clang lld libclang-rt-dev clang-format clang-tidy python3 python3-websockets openssl gcc-arm-none-eabi \
-        libmbedtls-dev nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
+        libmbedtls-dev lua-socket nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;
     bench) echo redis-server nats-server mosquitto ;;

@@ -2,11 +2,13 @@
 --
 --      sqlite3 data/devices.db "insert into device values ('pump-1', 'its secret', 1)"
 --
+-- (data: the broker's data_dir; the table is made at the first start; apt-get install sqlite3.)
 -- A device shows its secret as the Connect's credentials; its UID is its name in the table. The file may
 -- be changed at any time, by any program. In a real one, keep a hash of the secret.
 
+local smq = require"smq.hub"
 local sqlite = require"luasql.sqlite3".sqlite3()
-local database = assert(sqlite:connect(os.getenv"DEVICES_DB" or "data/devices.db"))
+local database = assert(sqlite:connect(smq.data_dir .. "/devices.db", 1000)) -- wait 1 s for who writes
 database:execute"create table if not exists device (uid text primary key, secret text, allowed integer)"
 
 local function find(uid)
@@ -17,7 +19,7 @@ local function find(uid)
     return secret, tonumber(allowed) == 1
 end
 
-require"smq.hub".create{
+smq.create{
     authenticate = function(credentials, info)
         local secret, allowed = find(info.uid)
         if secret ~= credentials then return 3, "unknown device, or a wrong secret" end

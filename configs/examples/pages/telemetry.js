@@ -3,13 +3,17 @@
 
 const SERVER = 1; // the script's address
 const WIDTH = 600, HEIGHT = 200;
+const LATER_MS = 2000; // when a new reading is in the database
 const calls = new Map(); // what is asked and not answered, by id
+const element = (id) => document.getElementById(id);
 let lastId = 0;
+let shown = ''; // the device in the plot
+let timer = 0;
 
 const smq = new SMQ.Client(SMQ.wsURL('/smq.lsp'));
 
 function say(text) {
-    document.getElementById('status').textContent = text;
+    element('status').textContent = text;
 }
 
 /* A function of the script: a promise of what it returns. */
@@ -29,32 +33,57 @@ function onAnswer(answer) {
 }
 
 function plot(points) {
+    if (points.length === 1) points = [[points[0][0] - 10000, points[0][1]], points[0]]; // a line
     const values = points.map(([, value]) => value);
     const low = Math.min(...values), high = Math.max(...values);
-    const begin = points[0][0], span = points.at(-1)[0] - begin || 1;
-    document.getElementById('line').setAttribute('points', points.map(([ms, value]) =>
-        `${(ms - begin) / span * WIDTH},${HEIGHT - (value - low) / (high - low || 1) * HEIGHT}`)
-        .join(' '));
-    say(`${points.length} readings, ${low} to ${high}`);
+    const begin = points[0][0], end = points.at(-1)[0];
+    const x = (ms) => (ms - begin) / (end - begin || 1) * WIDTH;
+    const y = (value) => HEIGHT - (value - low) / (high - low || 1) * HEIGHT;
+    const time = (ms) => new Date(ms).toLocaleTimeString([], {hour: '2-digit', minute: '2-digit'});
+    const number = (value) => value.toLocaleString([], {maximumFractionDigits: 2});
+
+    element('line').setAttribute('points',
+        points.map(([ms, value]) => `${x(ms)},${y(value)}`).join(' '));
+    element('low').textContent = number(low);
+    element('high').textContent = number(high);
+    element('begin').textContent = time(begin);
+    element('end').textContent = time(end);
+    say(`${shown}: ${number(values.at(-1))} at ${time(end)}`);
 }
 
-async function show(event) {
-    event.preventDefault();
+async function show() {
     try {
-        const points = await call('history', document.getElementById('device').value);
+        const points = await call('history', shown);
+
+        element('plot').hidden = points.length === 0;
         if (points.length > 0) plot(points);
-        else say('No readings in the last hour');
+        else say(`No readings of ${shown} in the last hour`);
     } catch (error) {
         say(`The script says: ${error.message}`);
     }
 }
 
+/* Something new of the device in the plot: look again soon, once for all that comes meanwhile. */
+function onReading(reading) {
+    if (reading.device !== shown || timer) return;
+    timer = setTimeout(() => {
+        timer = 0;
+        show();
+    }, LATER_MS);
+}
+
 smq.onconnect = () => {
     smq.subscribe('self', '$RpcResp', {datatype: 'json', onmsg: onAnswer});
+    smq.subscribe('telemetry', {datatype: 'json', onmsg: onReading});
     say('Connected');
 };
 smq.onclose = (message, canReconnect) => {
+    calls.clear(); // nobody answers these any more
     say('The broker is away');
     if (canReconnect) return 3000; // try again
 };
-document.getElementById('form').addEventListener('submit', show);
+element('form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    shown = element('device').value;
+    show();
+});
