@@ -512,6 +512,13 @@ static int native_nearest(lua_State *L)
     return 1;
 }
 
+/* call_number() -> which call of the script this is */
+static int native_call_number(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)state_of(L)->call_count);
+    return 1;
+}
+
 /* failed(text with its traceback): an error of onpublish, where the script itself published */
 static int native_failed(lua_State *L)
 {
@@ -562,10 +569,15 @@ void hub_open_library(lua_State *L)
                                     {"room", core_room},
                                     {"etid", core_etid},
                                     {NULL, NULL}};
-    static const luaL_Reg native[] = {{"new", native_new},       {"log", native_log},
-                                      {"async", async_start},    {"nearest", native_nearest},
-                                      {"failed", native_failed}, {"pack", native_pack},
-                                      {"unpack", native_unpack}, {NULL, NULL}};
+    static const luaL_Reg native[] = {{"new", native_new},
+                                      {"log", native_log},
+                                      {"async", async_start},
+                                      {"nearest", native_nearest},
+                                      {"call_number", native_call_number},
+                                      {"failed", native_failed},
+                                      {"pack", native_pack},
+                                      {"unpack", native_unpack},
+                                      {NULL, NULL}};
 
     luaL_newmetatable(L, CORE_TYPE);
     luaL_newlib(L, core);

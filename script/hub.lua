@@ -276,6 +276,7 @@ local function imported(it, ...)
     local peer = new_peer(it, record)
     local etid = record[ETID]
     for name, value in pairs(record[FIELDS] and native.unpack(record[FIELDS]) or {}) do peer[name] = value end
+    record[FIELDS] = nil
     if etid then peer.tid, it.peers[etid] = etid, peer end
 end
 
@@ -344,6 +345,8 @@ local NESTED_MAX <const> = 8
 
 -- The script's own messages are judged, too. An error is a no, as everywhere.
 local function passes_own(it, ...)
+    local call = native.call_number() -- one that ran out of time did not count down
+    if it.nested_in ~= call then it.nested, it.nested_in = 0, call end
     if it.nested == NESTED_MAX then
         error("onpublish publishes, and so is called again, and again: leave out what comes from hub:gettid()", 0)
     end
@@ -554,6 +557,11 @@ function hub_methods.listen(hub, path)
     local it = inside(hub)
     it.core:listen(path)
     bind(it)
+end
+
+-- The one thing that is another here: there is no page whose request could become a connection.
+function hub_methods.connect()
+    error([[hub:connect(request) is not needed: the configuration binds the script, instance "/smq.lsp" { script = "..." }]], 2)
 end
 
 -- ---- the module ----

@@ -87,6 +87,7 @@ struct state {
     struct async *async;  /* NULL until the first job */
     struct timer *timers; /* those that are set */
     uint32_t timer_count;
+    uint64_t call_count;
     uint32_t shown[SCRIPT_FOLD_COUNT]; /* hashes of errors */
     uint32_t shown_count;
 };

@@ -115,6 +115,7 @@ static int call_within(struct state *state, enum script_call what, uint32_t limi
 
     lua_pushcfunction(L, on_error); /* light: allocates nothing */
     lua_insert(L, base);
+    state->call_count++;
     bounds_begin(&state->bounds, L, limit_ms,
                  what == SCRIPT_CALL_LOAD ? "of loading" : "script.callback_ms");
     int result = lua_pcall(L, argument_count, result_count, base);

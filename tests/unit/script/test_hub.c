@@ -50,6 +50,13 @@ Test(hub, a_method_without_a_colon_says_so)
     run(HUB "say((select(2, pcall(hub.gettid))):match('colon'))", "colon\n");
 }
 
+Test(hub, a_page_that_connects_by_itself_is_told_how_it_is_bound_here)
+{
+    run(HUB
+        "say((select(2, pcall(hub.connect, hub, {}))):match('the configuration binds the script'))",
+        "the configuration binds the script\n");
+}
+
 Test(hub, an_unbound_hub_and_an_unknown_instance_are_errors)
 {
     run(HUB "local other = smq.create() "
@@ -310,6 +317,23 @@ Test(hub, onpublish_that_publishes_what_it_judges_is_stopped)
                        "hub:publish(text(deepest, 'and goes on'), 'out')");
     expect("8 and goes on\n");
     cr_assert_eq(desk_errors(SCRIPT_CALL_ONPUBLISH), 1);
+    desk_end();
+}
+
+Test(hub, onpublish_that_runs_out_of_time_does_not_count_as_nested)
+{
+    desk_start_within(1,
+                      "local hub hub = smq.create{onpublish = function(data) "
+                      "while data == 'loop' do end return true end} "
+                      "hub:subscribe('t', {onmsg = function(data) hub:publish(data, 'out') end})",
+                      16 << 20, 20, 100);
+    uint32_t tid = desk_tid("t");
+
+    for (int i = 0; i < 10; i++)
+        desk_publish(tid, 0, "loop");
+    expect("");
+    desk_publish(tid, 0, "fine");
+    expect("fine\n");
     desk_end();
 }
 
