@@ -50,6 +50,8 @@ class ExampleTest(WireTest):
 class DatabaseTest(ExampleTest):
     """The database is a file in data_dir, where harden = on lets a script write."""
 
+    settings = "script { callback_ms = 60s }"  # the disk of a busy machine is not what is tested
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()

@@ -7,11 +7,12 @@ folder; a test that changes the script has its own class.
 
 import json
 import pathlib
+import re
 import shutil
 import signal
 import tempfile
 
-from smqwire import WireTest, publish, subscribe, wire
+from smqwire import WireTest, ack, publish, raw_only, subscribe, wire
 
 PLAIN = "/plain.lsp"  # an instance without a script, beside the one with it
 SERVER = 1  # the script's ETID
@@ -21,7 +22,7 @@ class ScriptTest(WireTest):
     """`script` is the text of the instance's script, `settings` more lines of the configuration."""
 
     script = ""
-    settings = ""
+    settings = "script { callback_ms = 60s }"  # a busy machine is not what is tested
     instance = ""  # more lines of the instance
     loads = True  # the script can be loaded
 
@@ -156,10 +157,9 @@ class HubTest(ScriptTest):
         self.assertEqual(self.figure("errors_total"), 0)
 
 
-class EnemiesTest(ScriptTest):
+class EnemyCase(ScriptTest):
     """Scripts that loop, eat memory or throw: the broker and its other clients do not notice."""
 
-    settings = "script { callback_ms = 3000ms heap = 4M }"
     script = """
         local hub = require"smq.hub".create()
         local all = {}
@@ -173,6 +173,10 @@ class EnemiesTest(ScriptTest):
     def assert_alive(self, client):
         self.assertEqual(self.ask(client, "ping", b"still here").body[12:], b"still here")
 
+
+class LoopTest(EnemyCase):
+    settings = "script { callback_ms = 3s }"
+
     def test_an_endless_loop_ends_and_is_counted(self):
         client, before = self.connect(), self.figure("timeouts_total")
         client.publish(client.create("loop"), b"")
@@ -180,7 +184,11 @@ class EnemiesTest(ScriptTest):
         other.subscribe("x")
         self.assert_alive(client)
         self.assertEqual(self.figure("timeouts_total"), before + 1)
-        self.wait_for_log("took longer than 3000 ms")
+        self.wait_for_log("in=onmsg test.lua:4: took longer than 3000 ms (script.callback_ms)")
+
+
+class EnemiesTest(EnemyCase):
+    settings = "script { callback_ms = 60s heap = 4M }"
 
     def test_who_eats_memory_gets_an_error(self):
         client, before = self.connect(), self.figure("errors_total")
@@ -188,7 +196,7 @@ class EnemiesTest(ScriptTest):
         client.publish(client.create("forget"), b"")
         self.assert_alive(client)
         self.assertEqual(self.figure("errors_total"), before + 1)
-        self.wait_for_log("not enough memory")
+        self.wait_for_log("in=onmsg not enough memory: more than 4096 kB (script.heap)")
 
     def test_an_error_has_file_line_and_traceback_once(self):
         client = self.connect()
@@ -292,3 +300,53 @@ class KnownPeersTest(ScriptTest):
                 self.wait_until(lambda: self.figure("loads_total") == before + 1, "it is loaded again")
             lines = json.loads(self.ask(client, "peers", b"").body[12:])
             self.assertEqual([line for line in lines if client.uid.decode() in line], wanted)
+
+
+@raw_only("it speaks HTTP")
+class MetricsTest(ScriptTest):
+    """What Prometheus is told of a script: it is there, and it moves when the script does something."""
+
+    settings = "script { callback_ms = 3s  heap = 8M }"
+    script = """
+        local hub = require"smq.hub".create{ permittop = function(topic) return topic ~= "never" end }
+        local kept = {}
+        hub:subscribe("keep", { onmsg = function(data, from)
+            kept[#kept + 1] = ("x"):rep(1000000)
+            ba.timer(function() end):set(1000000)
+            hub:publish("kept", from)
+        end })
+        hub:subscribe("throw", { onmsg = function() error("on purpose") end })
+        hub:subscribe("loop", { onmsg = function() while true do end end })
+    """
+
+    def metrics(self):
+        """{"memory_bytes": 1.0, "calls_total onmsg": 2.0, …} of this script."""
+        client = self.dial()
+        client.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        status, headers = client.read_http()
+        self.assertEqual(status, 200)
+        text = client.read_bytes(int(headers["content-length"])).decode()
+        found = re.findall(r'^smqd_script_(\w+)\{instance="/smq\.lsp"(?:,\w+="(\w+)")?\} (\S+)$', text, re.M)
+        return {f"{name} {function}".strip(): float(value) for name, function, value in found}
+
+    def test_they_move(self):
+        client, before = self.connect(), self.metrics()
+        self.assertEqual((before["loaded"], before["loads_total"], before["queue"]), (1, 1, 0))
+        self.assertEqual(self.ask(client, "keep", b"").body[12:], b"kept")
+        client.publish(client.create("throw"))
+        client.publish(client.create("loop"))
+        client.send(subscribe("never"))
+        client.expect(ack(wire.SMQ_SUBACK, wire.SMQ_ACK_DENIED, 0, b"never"))
+        grown = {
+            "calls_total onmsg": 3, "calls_total permittop": 4, "call_errors_total onmsg": 2, "errors_total": 2,
+            "timeouts_total": 1, "denied_total": 1, "published_total": 1, "timers": 1,
+        }
+
+        def all_grown():
+            after = self.metrics()
+            return {name: after.get(name, 0) - before.get(name, 0) for name in grown} == grown
+
+        self.wait_until(all_grown, f"these have grown: {grown}")
+        after = self.metrics()
+        self.assertGreater(after["memory_bytes"], before["memory_bytes"] + 500000)
+        self.assertGreaterEqual(after["call_seconds_total onmsg"], before.get("call_seconds_total onmsg", 0) + 3)

@@ -251,7 +251,7 @@ class SomeTopicsTest(ScriptTest):
 class SlowTest(ScriptTest):
     """A hook that lasts until the test lets it go on: who waits for it waits, and nobody else does."""
 
-    settings = "script { callback_ms = 20000 }"
+    settings = "script { callback_ms = 60s }\nlimits { handshake_ms = 60s }"  # who waits has time
     script = """
         require"smq.hub".create{
             authenticate = function(credentials)
