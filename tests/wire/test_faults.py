@@ -270,6 +270,8 @@ class FaultTest(WireTest):
         nobody_else = cls.held()
         for conversation in CONVERSATIONS:  # what is made once, and kept, is made now
             cls.play(conversation, felt=False)
+        while not all(actor["tls_handshakes_total"] for actor in cls.server.stats()["io_actors"]):
+            cls.play(join_over_tls, felt=False)  # and by each I/O thread
         cls.resting = cls.when_they_have_left()
         cls.resting |= {name: nobody_else[name] for name in smqwire.GAUGES}
 
