@@ -469,10 +469,17 @@ class MemoryTest(LimitTest):
                 clients.append(client)
         return clients
 
+    def is_there(self, client):
+        with contextlib.suppress(AssertionError, OSError):
+            client.expect_nothing()
+            return True
+        return False
+
     @raw_only("it sends PubFrags")
     def test_half_built_messages_do_not_exceed_it(self):
         before = self.server.rss_bytes()
-        kept = self.flood_with_pieces(400)
+        # The broker sheds some that it had let in, so only those count that are there at the end.
+        kept = [client for client in self.flood_with_pieces(400) if self.is_there(client)]
         self.assertLess(len(kept) * 60_000, 9 << 20, "24 MB of pieces do not fit into 8 MB")
         self.assertGreater(len(kept), 20, "but some do")
         if not self.server.sanitized:
