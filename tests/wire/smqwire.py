@@ -54,6 +54,9 @@ OVER_WS = bool(os.environ.get("SMQ_WIRE_WS"))  # run.py --ws: all clients speak 
 SMQD_ARGS = shlex.split(os.environ.get("SMQD_ARGS", ""))
 HANG_S = float(os.environ.get("SMQ_WIRE_HANG_S", "30"))  # generous: others use the machine, too
 STOP_S = max(60.0, HANG_S)
+# The server's patience with a Connect, where a test says nothing of it: a hundred clients over TLS take
+# their turns, and others use the machine, too.
+PATIENCE_MS = 60000
 TRANSCRIPT_COUNT = 12  # frames shown per client when a test fails
 WEB_OBSERVATIONS = 4  # the topics of the admin instance
 GAUGE_OF_HOLDS = "memory.consumers_bytes.ids held by connections"
@@ -230,6 +233,8 @@ class Server:
             command += ["--config", str(self.directory / "smqd.conf")]
         if "--listen" not in self.args:
             command += ["--listen", "tcp://127.0.0.1:0"]
+        if "handshake_ms" not in f"{self.config} {command} {self.args}":
+            command += ["--set", f"limits.handshake_ms={PATIENCE_MS}"]
         command += self.args
         return [word.replace("tcp://", "tls://") for word in command] if TLS_DIR else command
 

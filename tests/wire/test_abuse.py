@@ -41,6 +41,10 @@ SMQ = os.path.join(os.path.dirname(SMQD), "smq")
 class AbuseTest(WireTest):
     """Words for all below."""
 
+    def setUp(self):
+        super().setUp()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
+
     def is_let_in(self, source):
         """Does a connection from @source live long enough to hear an Init?"""
         client = None
@@ -375,10 +379,6 @@ class RestartTest(AbuseTest):
 class RateTest(AbuseTest):
     """Who sends too much is delayed; that nothing is lost, and how long it took at least, is shown
     without knowing how fast anything is: a limit only makes it slower."""
-
-    def setUp(self):
-        super().setUp()
-        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
 
     def send_to_itself(self, client, count, payload=b""):
         """Twice @count messages, which come back; returns the seconds that took. Twice, for what a
