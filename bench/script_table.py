@@ -32,8 +32,8 @@ CASES = {
 
 SCRIPTED, PLAIN = "/smq.lsp", "/plain.lsp"
 
-PATH_ROUNDS = 16
-PATH_SECONDS = 0.5
+PATH_ROUNDS = 12
+PATH_SECONDS = 0.4
 PATH_GOAL = 1.02
 PUBLISH_GOAL = 150_000
 LOGIN_RATE = 5500  # visits begun each second; at least LOGIN_GOAL of them must be whole
