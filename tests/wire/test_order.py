@@ -159,7 +159,7 @@ class OrderTest(WireTest):
 class FewBuffersTest(WireTest):
     """Fewer receive buffers than clients with something to say."""
 
-    config = "receive { buffers = 8  buffer_bytes = 1K }"
+    config = "receive { buffers = 8  buffer_bytes = 1K }  limits { handshake_ms = 1h }"
 
     def say_at_once(self, clients, frames):
         """All have sent @frames to themselves before the server reads the first byte."""
@@ -171,10 +171,10 @@ class FewBuffersTest(WireTest):
             self.server.signal(signal.SIGCONT)
 
     def test_who_waits_for_one_loses_nothing_and_keeps_its_order(self):
-        clients = self.connect_many(50)
-        row = [b"%d " % number + bytes(500) for number in range(60)]
+        clients = self.connect_many(20)
+        row = [b"%d " % number + bytes(500) for number in range(40)]
         since = self.server.counter("io.receive_no_buffers_total")
-        for _ in range(3):
+        for _ in range(2):
             self.say_at_once(clients, row)
             for client in clients:
                 for payload in row:
@@ -182,11 +182,11 @@ class FewBuffersTest(WireTest):
         self.assertGreater(self.server.counter("io.receive_no_buffers_total"), since)
 
     def test_who_waits_for_one_may_leave(self):
-        clients = self.connect_many(50)
-        self.say_at_once(clients, [bytes(500)] * 60)
+        clients = self.connect_many(20)
+        self.say_at_once(clients, [bytes(500)] * 40)
         for client in clients[1:]:
             client.close()
-        for _ in range(60):
+        for _ in range(40):
             clients[0].expect(publish(clients[0].etid, clients[0].etid, bytes(500)))
         self.wait_until(lambda: self.server.counter("io.open") == 1, "the others are gone")
         clients[0].expect_nothing()
