@@ -2,15 +2,12 @@
  * tls/boring_memory.h — every byte that BoringSSL holds, counted.
  *
  * BoringSSL lets the program define its three allocation functions; ours count in what malloc
- * really takes, and wipe what is freed. One sum for the process, and one a thread, from which an
- * I/O actor settles its own account (tls_engine does it after each call).
+ * really takes, and wipe what is freed. There is a sum for each thread, from which an I/O actor
+ * settles its own account (tls_engine does it after each call).
  */
 #pragma once
 
 #include <stdint.h>
-
-/* Held by BoringSSL now, in bytes. Any thread. */
-int64_t tls_boring_bytes(void);
 
 /* What this thread allocated less what it freed; negative when it frees what others got. */
 int64_t tls_boring_bytes_of_thread(void);

@@ -180,10 +180,10 @@ static void a_refusal_leaves_no_memory_behind(void)
 
     options.rsa.key_path = options.ecc.key_path;
     CHECK(tls_context_create(&options, error) == NULL);
-    int64_t before_bytes = tls_boring_bytes();
+    int64_t before_bytes = tls_boring_bytes_of_thread();
     for (int i = 0; i < 10; i++)
         CHECK(tls_context_create(&options, error) == NULL);
-    CHECK_EQUAL(tls_boring_bytes(), before_bytes);
+    CHECK_EQUAL(tls_boring_bytes_of_thread(), before_bytes);
 }
 
 static void what_is_served_is_told(void)

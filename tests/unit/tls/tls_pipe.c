@@ -145,7 +145,7 @@ static void end(struct pipe_conn *conn)
     close(conn->fd);
     conn->fd = -1;
     ERR_remove_thread_state(NULL);
-    printf("memory boring=%lld tls=%lld\n", (long long)tls_boring_bytes(),
+    printf("memory boring=%lld tls=%lld\n", (long long)tls_boring_bytes_of_thread(),
            (long long)mem.kind_bytes[MEM_TLS]);
 }
 
