@@ -13,6 +13,7 @@
 #   BENCH_DEVICE_SECONDS   how long the devices in 64 MiB are watched (60)
 #   BENCH_ROUNDS    how often each is repeated, interleaved; the median counts (3)
 #   SMQD, SMQBENCH, SMQ  the binaries (build/smqd, build/smqbench, build/smq)
+#   TLS_MEASURE     handshakes without sockets (build/tests/unit/tls/tls_measure, built by itself)
 #
 # The peers are installed with apt when missing, without starting their services. Every broker
 # measured is a private process on a free loopback port, stopped at the end.
@@ -50,6 +51,11 @@ case "${1:-}" in
     exit 0
     ;;
 --list) ;;
-*) install_peers ;;
+*)
+    install_peers
+    if [ -z "${TLS_MEASURE-}" ] && [ -f build/build.ninja ]; then
+        NINJA_TARGETS=tests/unit/tls/tls_measure scripts/build.sh build
+    fi
+    ;;
 esac
 exec python3 -B bench/table.py "$@"

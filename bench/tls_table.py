@@ -5,15 +5,19 @@ every client verifies it; where handshakes are counted the generator leaves the 
 (--insecure), because its work would hide the broker's.
 """
 
+import json
 import os
 import shutil
+import statistics
 import subprocess
+import sys
 import tempfile
 
 import brokers
 import cgroup
 from figures import (
-    CPU, P50, P99, RATE, SMQD, Case, Goal, measure, progress, run_case, table_head, with_broker,
+    CPU, P50, P99, RATE, ROUNDS, SMQD, Case, Goal, measure, median, number, progress, run_case,
+    table_head, with_broker,
 )  # fmt: skip
 
 
@@ -62,6 +66,7 @@ SPECIAL = {
 }
 
 DEVICES = 10000
+NAME_AES_256 = "smqd, OpenSSL's clients (AES-256-GCM)"
 IDLE_RSS_GOAL = 500
 STEADY_GOAL = 50_000_000
 PEAK_GOAL = 64_000_000
@@ -70,10 +75,12 @@ QUIET_SECONDS = 2  # of these, the last ones count
 LIMIT_BYTES = 64 * 1024 * 1024
 LIMIT_SETTINGS = ("limits.memory=16M",)  # what a 64 MiB machine has left beside the kernel's share
 DEVICE_SECONDS = os.environ.get("BENCH_DEVICE_SECONDS", "60")
+TLS_MEASURE = os.environ.get("TLS_MEASURE", "build/tests/unit/tls/tls_measure")
+OPENSSL_DEVICES = os.path.join(os.path.dirname(__file__), "openssl_devices.py")
 
 
-def smqd_maker(credentials, settings=()):
-    return lambda: brokers.Smqd(SMQD, "smqd", settings, credentials)
+def smqd_maker(credentials, settings=(), name="smqd"):
+    return lambda: brokers.Smqd(SMQD, name, settings, credentials)
 
 
 def peer_makers(credentials):
@@ -100,6 +107,36 @@ def with_group(report, make, body, limit_bytes=None):
     return True
 
 
+# -- the library's share --
+
+
+def run_library(report):
+    """The handshakes of this run beside what they cost without sockets, sessions and a generator
+    on the other core. A processor of its own decides both, so their ratio can be compared across
+    machines where the microseconds cannot."""
+    report.say("### Of that, the library: a handshake in memory, without sockets (`tls_measure`)\n")
+    rounds = []
+    try:
+        for _ in range(ROUNDS):
+            progress("the handshake alone")
+            done = subprocess.run(
+                [TLS_MEASURE, "--handshakes"], check=True, capture_output=True, text=True
+            )
+            rounds.append(json.loads(done.stdout))
+    except (OSError, subprocess.CalledProcessError) as error:
+        report.say(f"skipped: {error}\n")
+        return
+    report.raw["library"] = rounds
+    report.say("| TLS 1.3, ECDSA, X25519 | library, µs | smqd's visit, CPU µs | visit : library |")
+    report.say("|---|---|---|---|")
+    for title, field, case in (("full", "full_us", "tlsnew"), ("resumed", "resumed_us", "tlsback")):
+        alone = statistics.median(measured[field] for measured in rounds)
+        visit = median(report.raw.get(case, {}).get("smqd", ()), CPU)
+        ratio = "–" if visit is None else f"{visit / alone:.2f}×"
+        report.say(f"| {title} | {number(alone)} | {number(visit)} | {ratio} |")
+    report.say()
+
+
 # -- memory --
 
 
@@ -116,13 +153,32 @@ def run_idle(report, credentials):
     for make in [smqd_maker(credentials), *peer_makers(credentials)]:
         if not with_group(report, make, idle_row):
             break
+    with_group(report, smqd_maker(credentials, name=NAME_AES_256), idle_row)
     report.say()
+
+
+def measure_openssl(report, broker):
+    """As measure(), with OpenSSL's clients, which prefer AES-256-GCM. None: it failed."""
+    words = [
+        sys.executable, "-B", OPENSSL_DEVICES, "--connect", f"127.0.0.1:{broker.port}",
+        "--ca", broker.credentials.ca, "--pid", str(broker.process.pid),
+        "--connections", str(DEVICES), "--seconds", str(HOLD_SECONDS),
+    ]  # fmt: skip
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        report.notes.append(f"{broker.name}: {done.stderr.strip()}")
+        return None
+    return json.loads(done.stdout)
 
 
 def idle_row(report, broker, group):
     progress(f"tlsidle: {broker.name}")
     with cgroup.Watch(group, broker.process.pid) as watch:
-        result = measure(report, broker, f"idle --connections {DEVICES} --seconds {HOLD_SECONDS}")
+        if broker.name == NAME_AES_256:
+            result = measure_openssl(report, broker)
+        else:
+            words = f"idle --connections {DEVICES} --seconds {HOLD_SECONDS}"
+            result = measure(report, broker, words)
     held = result and watch.mean(*hold_of(result))
     if not held:
         verdict = report.judge(False) if broker.name == "smqd" else ""
@@ -348,6 +404,8 @@ def run(report, chosen):
             finally:
                 for broker in running:
                     broker.stop()
+        if {"tlsnew", "tlsback"} & set(chosen):
+            run_library(report)
         for name, runner in (("tlsidle", run_idle), ("tlsstorm", run_storm),
                              ("tls64m", run_64m), ("tlsbytes", run_bytes)):  # fmt: skip
             if name in chosen:

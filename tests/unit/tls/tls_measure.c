@@ -1,12 +1,15 @@
 /*
  * tests/unit/tls/tls_measure.c — what tls/ costs: bytes a connection, microseconds a handshake and
  * a record. Not a test: it passes no judgement. The table in tls/README.md is its output.
+ * `tls_measure --handshakes` prints a full and a resumed handshake alone, as JSON, for
+ * bench/tls_table.py.
  *
  * Method: client and server in one thread and process; only the server's calls are counted, in CPU
  * time of the thread and in bytes as malloc gives them.
  */
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "tests/unit/tls/check.h"
@@ -207,6 +210,25 @@ static void run_kind(const char *name, struct tls_context_options *options, uint
     tls_context_unref(context);
 }
 
+/* A device's usual handshake, full and resumed: what of a visit is the library's. */
+static void run_handshakes(struct tls_context_options *options)
+{
+    struct tls_context *context = context_make(options);
+    SSL_CTX *client = client_make(false);
+
+    must(SSL_CTX_set_max_proto_version(client, TLS1_3_VERSION) == 1);
+    double full_us = measure(context, client, NULL, 300).handshake_us;
+    duplex_close(wire);
+    SSL_SESSION *session = client_session_take();
+    must(session);
+    double resumed_us = measure(context, client, &session, 300).handshake_us;
+    duplex_close(wire);
+    printf("{\"full_us\": %.1f, \"resumed_us\": %.1f}\n", full_us, resumed_us);
+    SSL_SESSION_free(session);
+    SSL_CTX_free(client);
+    tls_context_unref(context);
+}
+
 /* What reading the clock twice adds to each figure. */
 static double clock_cost_us(void)
 {
@@ -219,10 +241,18 @@ static double clock_cost_us(void)
     return sum_us / 10000;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     struct tls_context_options options = options_default();
 
+    if (argc > 1) {
+        must(strcmp(argv[1], "--handshakes") == 0);
+        options.tickets = tls_tickets_open(3600);
+        run_handshakes(&options);
+        SSL_SESSION_free(client_session_take());
+        credentials_remove();
+        return 0;
+    }
     printf("%-34s %11s %7s %7s %7s %9s   %5s %7s\n", "server's share", "handshake", "fresh",
            "middle", "idle", "quiet", "in", "out");
     printf("(each figure holds %.2f us of reading the clock)\n", clock_cost_us());
