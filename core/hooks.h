@@ -1,8 +1,8 @@
 /*
  * core/hooks.h — what an instance's script wants to be asked or told, and where it is.
  *
- *      I/O actor ──CONNECT, SUBSCRIBE, PUBLISH … where a hook is set──> script host ──the same──>
- * shard │ no <──CONNECTED, SUBSCRIBED …, refused──────────────────────┘
+ *      I/O actor ──CONNECT, SUBSCRIBE, PUBLISH …──> script host ──the same──> shard
+ *                <──CONNECTED, SUBSCRIBED …: no────┘
  *
  * A hook is a detour: the very envelope that would go to a shard goes to the script's host, which
  * passes it on, or answers in the shard's place. Lanes keep order, so the detour does. The script

@@ -2,9 +2,9 @@
  * net/detour.h — requests that go past an instance's script before a shard sees them
  * (core/hooks.h).
  *
- *      session_connect.c  Connect ──FACTS, CONNECT──> script host ──CONNECT──> back here ──> shard
- *      session_frames.c   Subscribe, Create, Createsub, Publish ──> the same way, where a hook is
- * set session.c, session_answers.c  PEER_JOINED, PEER_LEFT ──> script host
+ *      session_connect.c   Connect ──FACTS, CONNECT──> script ──CONNECT──> back here ──> shard
+ *      session_frames.c    Subscribe, Create, Createsub, Publish ──> script ──> shard
+ *      session.c, session_answers.c    PEER_JOINED, PEER_LEFT ──> script
  *
  * Only who asks waits, never the I/O thread. Whoever asks for a name is CONN_HELD, and its frames
  * behind it wait, until the answer comes: so nothing of one client overtakes a hook's verdict.

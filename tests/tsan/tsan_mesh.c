@@ -7,15 +7,13 @@
  *         numbered messages; all the while others come, observe, take UIDs over and go. Lanes are
  *         as small as they can be, so that spills and parking happen all the time.
  */
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/msg.h"
 #include "core/shard.h"
+#include "tests/tsan/sleep.h"
 #include "tests/unit/core/account.h"
 #include "tests/unit/core/dice.h"
 
@@ -28,7 +26,6 @@
 #define SLOTS    64u
 #define SUBJECT  1u /* slot of the connection that subscribes */
 #define VISITOR  2u /* and of the one that comes and goes */
-#define HANG_MS  20000
 
 static struct config_instance instance;
 static struct config config = {
@@ -169,23 +166,6 @@ static uint32_t hear(struct actor *actor)
     return count;
 }
 
-static void park(struct actor *actor)
-{
-    struct parker *parker = &parkers[actor->port->index];
-    struct pollfd wait = {.fd = parker->wake_fd, .events = POLLIN};
-    uint64_t unused;
-
-    parker_prepare(parker);
-    if (port_has_mail(actor->port)) {
-        parker_cancel(parker);
-        return;
-    }
-    must(poll(&wait, 1, HANG_MS) == 1); /* else a wake-up or a message was lost */
-    ssize_t got = read(parker->wake_fd, &unused, sizeof(unused));
-    must(got == sizeof(unused) || errno == EAGAIN);
-    parker_cancel(parker);
-}
-
 /* One turn: what is to be said has been pushed. With a full lane ahead only listen. */
 static void turn(struct actor *actor, bool may_sleep)
 {
@@ -195,7 +175,7 @@ static void turn(struct actor *actor, bool may_sleep)
         count = hear(actor);
     } while (!port_flush(actor->port));
     if (count == 0 && may_sleep)
-        park(actor);
+        sleep_until_mail(actor->port, &parkers[actor->port->index]);
 }
 
 /* -- what an I/O actor does -- */

@@ -8,8 +8,6 @@
  * onpublish, and stops when the script's lane is full until it says ROOM; visitors come, take each
  * other's UID over, and go. The main thread loads the script again and reads its statistics.
  */
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +21,7 @@
 #include "core/msg.h"
 #include "core/shard.h"
 #include "script/script.h"
+#include "tests/tsan/sleep.h"
 #include "tests/unit/core/account.h"
 #include "tests/unit/core/dice.h"
 
@@ -38,7 +37,6 @@
 #define SLOTS    64u
 #define SUBJECT  1u /* slot of the connection that subscribes */
 #define VISITOR  2u /* and of the one that comes and goes */
-#define HANG_MS  20000
 
 /* The messages' third number, which counts them, is at 9. */
 static const char lua[] =
@@ -268,23 +266,6 @@ static uint32_t hear(struct actor *actor)
     return count;
 }
 
-static void park(struct actor *actor)
-{
-    struct parker *parker = &parkers[actor->port->index];
-    struct pollfd wait = {.fd = parker->wake_fd, .events = POLLIN};
-    uint64_t unused;
-
-    parker_prepare(parker);
-    if (port_has_mail(actor->port)) {
-        parker_cancel(parker);
-        return;
-    }
-    must(poll(&wait, 1, HANG_MS) == 1); /* else a wake-up or a message was lost */
-    ssize_t got = read(parker->wake_fd, &unused, sizeof(unused));
-    must(got == sizeof(unused) || errno == EAGAIN);
-    parker_cancel(parker);
-}
-
 static void turn(struct actor *actor, bool may_sleep)
 {
     uint32_t count;
@@ -293,7 +274,7 @@ static void turn(struct actor *actor, bool may_sleep)
         count = hear(actor);
     } while (!port_flush(actor->port));
     if (count == 0 && may_sleep)
-        park(actor);
+        sleep_until_mail(actor->port, &parkers[actor->port->index]);
 }
 
 /* -- what an I/O actor does -- */
