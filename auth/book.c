@@ -8,14 +8,25 @@
 
 static_assert(LIMIT_INSTANCES <= 64, "a bit for each instance");
 
+/* Where in the configuration the bad file is named. */
+static bool fail(const struct config_instance *config, const char *key, char *error)
+{
+    char reason[AUTH_ERROR_BYTES];
+
+    memcpy(reason, error, sizeof(reason));
+    return auth_error(error, "instance \"%.80s\", %s: %s", config->path, key, reason);
+}
+
 static bool load_instance(const struct config_instance *config, struct auth_instance *instance,
                           char *error)
 {
     if (config->users_path && !(instance->users = passwd_load(config->users_path, error)))
-        return false;
+        return fail(config, "users", error);
     if (config->keys_path && !(instance->keys = key_set_load(config->keys_path, error)))
-        return false;
-    return !config->acl_path || (instance->acl = acl_load(config->acl_path, error));
+        return fail(config, "keys", error);
+    if (config->acl_path && !(instance->acl = acl_load(config->acl_path, error)))
+        return fail(config, "acl", error);
+    return true;
 }
 
 struct auth_book *auth_book_load(const struct config *config, char *error)

@@ -266,13 +266,11 @@ bool holds_topic_number(const struct conn *conn, uint32_t id)
     return held && held->flags & HELD_TOPIC;
 }
 
-enum hold_right holds_right(const struct conn *conn, uint32_t id)
+bool holds_may_publish(const struct conn *conn, uint32_t id)
 {
     const struct held *held = held_find(conn, id);
 
-    if (!held || !(held->flags & HELD_TOPIC) || !(held->flags & HELD_JUDGED))
-        return HOLD_UNKNOWN;
-    return held->flags & HELD_PUBLISH ? HOLD_MAY : HOLD_MAY_NOT;
+    return held && held->flags & HELD_TOPIC && held->flags & HELD_PUBLISH;
 }
 
 void holds_judge(struct conn *conn, uint32_t id, bool may_publish)
@@ -282,7 +280,7 @@ void holds_judge(struct conn *conn, uint32_t id, bool may_publish)
     if (!held)
         return;
     held->flags &= ~HELD_PUBLISH & FLAGS_MASK;
-    held->flags |= HELD_JUDGED | (may_publish ? HELD_PUBLISH : 0u);
+    held->flags |= may_publish ? HELD_PUBLISH : 0u;
 }
 
 void holds_forget_rights(struct conn *conn)
@@ -290,7 +288,7 @@ void holds_forget_rights(struct conn *conn)
     struct held *held = held_of(conn);
 
     for (uint32_t i = 0; i < conn->held_count; i++)
-        held[i].flags &= ~(HELD_JUDGED | HELD_PUBLISH) & FLAGS_MASK;
+        held[i].flags &= ~HELD_PUBLISH & FLAGS_MASK;
 }
 
 bool holds_subscription(const struct conn *conn, uint32_t id)

@@ -16,9 +16,8 @@
 
 #define HELD_TOPIC      0x1u /* was given this topic's number */
 #define HELD_SUBSCRIBED 0x2u
-#define HELD_OBSERVED   0x4u  /* a topic or an ETID */
-#define HELD_JUDGED     0x8u  /* of a topic, where there is an access list: the next flag counts */
-#define HELD_PUBLISH    0x10u /* ... may publish to it */
+#define HELD_OBSERVED   0x4u /* a topic or an ETID */
+#define HELD_PUBLISH    0x8u /* of a topic, where there is an access list: may publish to it */
 
 struct local_subscriber {
     uint32_t slot_index;
@@ -63,9 +62,9 @@ bool holds_maybe(const struct conn *conn, uint32_t id);
 /* Was @conn given the topic number @id? */
 bool holds_topic_number(const struct conn *conn, uint32_t id);
 
-/* What is known about the right to publish to a number, without its name. */
-enum hold_right { HOLD_UNKNOWN, HOLD_MAY, HOLD_MAY_NOT };
-enum hold_right holds_right(const struct conn *conn, uint32_t id);
+/* Is it known, without its name, that @conn may publish to this number? false: the shard must say,
+ * who knows the name, and says it in the log as well when it is denied. */
+bool holds_may_publish(const struct conn *conn, uint32_t id);
 
 /* Note it for a topic that @conn holds; nothing if it does not. */
 void holds_judge(struct conn *conn, uint32_t id, bool may_publish);

@@ -71,7 +71,6 @@
     X(REFUSED_BUSY, "refused_busy_total", "connections",                                           \
       "Connack 2: too many passwords wait to be checked, or Connects for a script")                \
     X(ACL_DENIED, "refused_denied_total", "requests", "names denied by the access list")           \
-    X(DROPPED_DENIED, "dropped_denied_total", "messages", "Publishes denied by the access list")   \
     X(SCRIPT_WAITING, "script_waiting", "requests", "that wait for room on the lane to a script")  \
     X(PENDING_LIMIT, "refused_pending_limit_total", "requests", "refused: too many unanswered")    \
     X(PINGS, "pings_sent_total", "pings", "Pings sent to silent clients")                          \

@@ -3,7 +3,7 @@
  *
  *      Subscribe, Create, Createsub    judged here, before the shard is asked
  *      Publish to a held number        judged when the number was given (net/holds.h, HELD_PUBLISH)
- *      any other number                judged by the shard, which knows its name (JUDGE)
+ *      else, and any other number      judged by the shard, which knows its name (JUDGE)
  *
  * A connection of an instance with a list is CONN_RULED; the others pay for the look at that flag.
  * What is denied is counted, and the log names the rule's line. Thread: the I/O actor's.

@@ -177,23 +177,17 @@ static void push_run(struct io *io, struct conn *conn, struct msg *run, uint32_t
     io->stamp_ns = 0;
 }
 
-/* Where there is an access list: a run to a number that the client holds is judged here, as it was
- * when the number was given; any other goes to the shard with the client's identity in front. */
+/* Where there is an access list: a run to a number that the client holds passes, if it might when
+ * the number was given; any other goes to the shard with the client's identity in front. */
 static void push_ruled_run(struct io *io, struct conn *conn, struct span run, uint32_t frame_count,
                            uint32_t destination)
 {
     struct span identity = identity_without_info(msg_span(conn->identity));
     struct msg *both;
 
-    switch (holds_right(conn, destination)) {
-    case HOLD_MAY:
+    if (holds_may_publish(conn, destination)) {
         push_run(io, conn, msg_copy(&io->mem, run), frame_count, destination, 0);
         return;
-    case HOLD_MAY_NOT:
-        io_count(io, IO_STAT_DROPPED_DENIED, frame_count);
-        return;
-    case HOLD_UNKNOWN:
-        break;
     }
     both = msg_new(&io->mem, identity.bytes_count + run.bytes_count);
     if (both) {

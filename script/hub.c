@@ -323,16 +323,18 @@ static int core_is_client(lua_State *L)
 /* A name as the shards write it: each byte is a code point. */
 static void push_row_name(lua_State *L, const json_t *name)
 {
-    const unsigned char *at = (const unsigned char *)json_string_value(name);
+    const unsigned char *text = (const unsigned char *)json_string_value(name);
+    size_t bytes_count = json_string_length(name); /* zero bytes may be among them */
     luaL_Buffer out;
 
     luaL_buffinit(L, &out);
-    while (at && *at != '\0') {
-        if (*at < 0x80) {
-            luaL_addchar(&out, (char)*at++);
+    for (size_t i = 0; i < bytes_count; i++) {
+        if (text[i] < 0x80) {
+            luaL_addchar(&out, (char)text[i]);
         } else { /* two bytes of UTF-8: nothing over 0xff is written */
-            luaL_addchar(&out, (char)((at[0] & 0x03) << 6 | (at[1] & 0x3f)));
-            at += 2;
+            must(i + 1 < bytes_count);
+            luaL_addchar(&out, (char)((text[i] & 0x03) << 6 | (text[i + 1] & 0x3f)));
+            i++;
         }
     }
     luaL_pushresult(&out);

@@ -4,6 +4,8 @@
  *
  * Thread: only main(), before the other threads start. Pure but for config->instances.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,10 +124,18 @@ bool config_check_auth(const struct config *config, const char *origin, struct c
 
 /* -- addresses that others can reach -- */
 
+/* By number, or the one name that every machine has for itself: what another name leads to, even
+ * 127.example.org, is the name server's to say, and may change. */
 static bool is_loopback(const char *host)
 {
-    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
-           strcmp(host, "localhost") == 0;
+    struct in_addr ipv4;
+    struct in6_addr ipv6;
+
+    if (inet_pton(AF_INET, host, &ipv4) == 1)
+        return ntohl(ipv4.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (inet_pton(AF_INET6, host, &ipv6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&ipv6);
+    return strcmp(host, "localhost") == 0;
 }
 
 bool config_check_open(const struct config *config, const char *origin, struct config_error *error)

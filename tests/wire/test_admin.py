@@ -7,13 +7,14 @@ without a server (tests/unit/webui/test_publisher.c).
 """
 
 import base64
+import itertools
 import json
 import pathlib
 import shutil
 import struct
 import tempfile
 
-from smqwire import HANG_S, connect_frame, http_head, plain_only, publish, raw_only, subscribe, wire
+from smqwire import HANG_S, connect_frame, create, createack, http_head, plain_only, publish, raw_only, subscribe, wire
 from smqws import BINARY, split_server_frame, upgrade_head, ws_frame, ws_key
 from test_http import SCHEME, LoginTest
 
@@ -278,6 +279,34 @@ class AdminTest(PageTest):
         ):
             answer = self.post(f"/api/peers/{path}/tap", body, self.cookie)
             self.assertEqual(answer.status, status, path)
+
+
+@raw_only("its pages speak WebSocket by themselves")
+class DenialsTest(PageTest):
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="smqadmin-"))
+        cls.addClassCleanup(shutil.rmtree, folder)
+        (folder / "acl").write_text("allow anyone subscribe *\ndeny anyone create secret*\n")
+        cls.config = f'instance "/smq.lsp" {{ acl = "{folder}/acl" }}\n'
+        super().setUpClass()
+
+    def test_what_the_access_list_denies_is_an_event_with_the_rules_line(self):
+        page = self.open_page("events")
+        device = self.connect()
+        names = (f"secret{i}" for i in itertools.count())  # equal lines would be folded
+
+        def ask():
+            name = next(names)
+            device.send(create(name))
+            device.expect(createack(0, name.encode(), status=1))
+
+        event = page.hear_of(ask, "events", lambda event: event["name"] == "acl.denied")
+        self.assertEqual(event["level"], "warning")
+        uid = device.uid.decode()
+        self.assertRegex(
+            event["text"], rf'^action=create name="secret\d+" uid={uid} login=anonymous: line=2$'
+        )
 
 
 @raw_only("its pages speak WebSocket by themselves")

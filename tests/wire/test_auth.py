@@ -13,9 +13,12 @@ import pathlib
 import shutil
 import signal
 import struct
+import subprocess
 import tempfile
 
 from smqwire import (
+    HANG_S,
+    SMQD,
     WireTest,
     ack,
     change,
@@ -218,6 +221,65 @@ class OldAccountsTest(AuthTest):
         self.show(b"bob:two").read_connack()
 
 
+class DenialsTest(AuthTest):
+    """With a log of its own: elsewhere equal lines are folded."""
+
+    files = {
+        "users": account("alice", "one"),
+        "acl": "allow user alice direct desk-*\n"
+        "deny user alice subscribe,create secret/%u\n"
+        "deny uid pump-* subtopic *\n"
+        "allow user alice subscribe status\n",
+    }
+    template = f"""
+        instance "{RULED}" {{ auth = {{password}} users = "%s/users" acl = "%s/acl" topic "pinned" {{ tid = 100 }} }}
+    """
+
+    def test_each_is_counted_and_logged_with_its_rule(self):
+        names = ("io.refused_denied_total", "router.dropped_denied_total",
+                 "router.refused_observe_denied_total")
+        since = {name: self.server.counter(name) for name in names}
+        alice, other = self.show(b"alice:one", RULED, b"pump-1"), self.show(b"alice:one", RULED)
+        for client in (alice, other):
+            client.read_connack()
+        tid = alice.subscribe("status")
+        for ask in (subscribe("secret/alice"), create("secret/alice"), createsub("on")):
+            alice.send(ask)
+            alice.expect(denied(ask.type + 1, ask.body))
+        alice.publish(tid, b"it may be listened to only")
+        alice.publish(100, b"a pinned name")
+        alice.publish(other.etid, b"to one client")
+        alice.send(observe(100))
+        other.expect_nothing()
+        for name, count in zip(names, (3, 3, 1)):
+            self.assert_counts(name, count, since[name])
+        for action, name, line in (
+            ("subscribe", "secret/alice", 2), ("create", "secret/alice", 2), ("subtopic", "on", 3),
+            ("publish", "status", 0), ("publish", "pinned", 0), ("observe", "pinned", 0),
+            ("direct", other.uid.decode(), 0),
+        ):
+            self.server.wait_for_log(
+                f'WARNING acl.denied action={action} name="{name}" uid=pump-1 login=user:alice line={line}'
+            )
+
+
+class MissingFilesTest(AuthTest):
+    def test_a_file_that_is_not_there_is_named_with_its_key(self):
+        for key, ways in (("users", "{password}"), ("keys", "{key}"), ("acl", "{anonymous}")):
+            config = self.folder / "config"
+            missing = self.folder / "missing"
+            config.write_text(f'instance "/in.lsp" {{ auth = {ways} {key} = "{missing}" }}')
+            for more in ((), ("--check-config",)):
+                done = subprocess.run(
+                    [SMQD, "--config", str(config), "--listen", "tcp://127.0.0.1:0",
+                     "--data-dir", str(self.folder / "data"), *more],
+                    capture_output=True, text=True, timeout=HANG_S,
+                )
+                self.assertNotEqual(done.returncode, 0)
+                for word in ("/in.lsp", f" {key}", str(missing), "No such file"):
+                    self.assertIn(word, done.stderr)
+
+
 RULES = """
     allow user admin any *
     deny anyone publish status/*
@@ -269,11 +331,11 @@ class RulesTest(AuthTest):
     @raw_only("it sends a PubFrag")
     def test_a_topic_one_was_given_may_still_not_be_published_to(self):
         tid = self.alice.subscribe("status/power")
-        before = self.server.counter("io.dropped_denied_total")
+        before = self.server.counter("router.dropped_denied_total")
         self.alice.publish(tid, b"forged")
         self.alice.send(pubfrag(tid, self.alice.etid, b"forged too"))
         self.alice.expect_nothing_about("news")
-        self.assert_counts("io.dropped_denied_total", 2, before)
+        self.assert_counts("router.dropped_denied_total", 2, before)
         self.assertEqual(self.admin.create("status/power"), tid)
         self.admin.publish(tid, b"true")
         self.alice.expect(publish(tid, self.admin.etid, b"true"))

@@ -92,6 +92,9 @@ class HubTest(ScriptTest):
         hub:subscribe("name", { onmsg = function(data, from)
             hub:publish(hub:tid2topic(tonumber(data)) or "?", from)
         end })
+        hub:subscribe("names", { onmsg = function(data, from)
+            for tid, name in hub:topics() do if name:find(data, 1, true) then hub:publish(name, from) end end
+        end })
         hub:subscribe("hash", { onmsg = function(data, from)
             hub:publish(ba.crypto.hash("sha256")(data)(true, "hex") .. " " ..
                 ba.crypto.hash("hmac", "sha256", "key")(data)(true, "hex"), from)
@@ -127,6 +130,12 @@ class HubTest(ScriptTest):
 
     def test_timers(self):
         self.assertEqual(self.ask(self.connect(), "later", b"").body[12:], b"now")
+
+    def test_names_of_topics_are_any_bytes(self):
+        client = self.connect()
+        name = b"odd \0 \xff\x80 name"
+        client.create(name)
+        self.assertEqual(self.ask(client, "names", b"odd ").body[12:], name)
 
     def test_names_of_clients_topics(self):
         client, topic = self.connect(), self.topic()

@@ -413,6 +413,8 @@ Test(config, an_open_address_must_be_wanted)
     refuse_whole("listen = {\"tcp://*:1\"}", words);
     refuse_whole("listen = {\"tcp://127.0.0.1:1\", \"tls://10.0.0.1:1\"}", words);
     refuse_whole("listen = {\"tcp://[::]:1\"}", words);
+    refuse_whole("listen = {\"tcp://127.example.org:1\"}", words); /* who says where that is? */
+    refuse_whole("listen = {\"tcp://localhost.example.org:1\"}", words);
     refuse_whole("listen = {\"tcp://*:1\"}\ninstance \"/a\" { auth = {key} keys = k }\n"
                  "instance \"/b\" {}",
                  "\"/b\" asks nobody");
