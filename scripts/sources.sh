@@ -4,6 +4,6 @@
 #   scripts/sources.sh c       .c only
 set -euo pipefail
 cd "$(dirname "$0")/.."
-for folder in core tls auth net server webui client cli bench tests; do
+for folder in core tls auth net server script webui client cli bench tests; do
     [ ! -d "$folder" ] || find "$folder" -name "*.[${1:-ch}]"
 done | sort

@@ -174,6 +174,7 @@ stage_unit() {
 }
 
 stage_sim() {
+    check "the bugs that it must find are still in our source's words" tests/sim/mutants.py --check
     need_build build && run_suite build sim
 }
 

@@ -3,6 +3,7 @@
 
     tests/sim/mutants.py              all of them, a few minutes
     tests/sim/mutants.py kick spill   those with one of these words in their name
+    tests/sim/mutants.py --check      is none of them stale? (a moment; `make test` does this)
 
 Works on a copy of the source tree. Each mutant is one small edit, of the kind people make: a line
 left out, a condition the wrong way round. The simulation must end with a failure within SEEDS runs.
@@ -24,7 +25,7 @@ MUTANTS = [
      "        tell_topic_changed(shard, topic);\n    }", "    }"),
     ("no Change on unsubscribe", "core/shard.c", "    tell_topic_changed(shard, topic);\n}", "}"),
     ("an older connection is not told of the takeover", "core/shard.c",
-     "    port_push(shard->port, client->conn.io_index, kick);", "    (void)kick;"),
+     "    port_push(shard->port, client->conn.host_index, kick);", "    (void)kick;"),
     ("a takeover keeps the ETID's observers", "core/shard.c",
      "    end_client_observations(shard, client);\n    msg_unref", "    msg_unref"),
     ("the end of an older connection ends the newer one", "core/shard.c",
@@ -40,7 +41,7 @@ MUTANTS = [
     ("giving a grant back takes a later one", "core/shard.c",
      "    return envelope->grant == 0 ||", "    return true || envelope->grant == 0 ||"),
     ("a client's limit does not stop new topics", "core/shard.c",
-     "    if (envelope->flags & ENVELOPE_AT_LIMIT)\n        return NULL;", ""),
+     "    if (envelope->flags & ENVELOPE_AT_LIMIT || ", "    if ("),
     ("unobserving does not forget the topic", "core/shard.c",
      "    if (entity.topic)\n        topic_forget_if_unheld(shard, entity.topic);\n}", "}"),
     ("an identity is not given back", "core/shard_state.c",
@@ -61,7 +62,7 @@ MUTANTS = [
      "    mem->unsettled_bytes = 0;\n}", "}"),
     ("a hold for a connection that has gone stays", "net/session_answers.c",
      "        if (is_new)\n            reply(io, envelope, ENVELOPE_LEAVE, 0);\n        return;\n    }\n"
-     "    take_answer", "        return;\n    }\n    take_answer"),
+     "    bool granted", "        return;\n    }\n    bool granted"),
     ("an ETID for a connection that has gone stays", "net/session_answers.c",
      "            reply(io, envelope, ENVELOPE_GONE, 0);", "            ;"),
     ("a hold refused is granted to the next request", "net/session_answers.c",
@@ -77,10 +78,9 @@ MUTANTS = [
      "piece.payload.bytes_count > SMQ_PAYLOAD_BYTES_MAX)", "piece.payload.bytes_count > 0xffffff)"),
     ("everything is given back twice", "net/session.c", "    conn->flags |= CONN_RELEASED;\n", ""),
     ("a client's quota is given back as a handshake's", "net/session.c",
-     "conn->flags & CONN_ADMITTED ? &io->quotas->connections : &io->quotas->handshakes",
-     "&io->quotas->handshakes"),
+     "conn->flags & CONN_ADMITTED ? &io->quotas->connections\n", "false ? &io->quotas->connections\n"),
     ("a silent client is kept for ever", "net/session.c",
-     "conn->wait_tick + ticks_of(config->keepalive_answer_ms)", "conn->wait_tick + 100000"),
+     "conn->wait_tick + ticks_of(times.answer_ms)", "conn->wait_tick + 100000"),
     ("input is no sign of life", "net/session.c",
      "    conn->last_input_tick = io->now_tick;\n    conn->flags", "    conn->flags"),
     ("the wheel sleeps over a deadline", "net/wheel.c",
@@ -138,7 +138,17 @@ def try_mutant(tree, name, path, old, new):
     return True
 
 
+def check():
+    stale = [(name, path) for name, path, old, _ in MUTANTS if old not in (SOURCE / path).read_text()]
+    for name, path in stale:
+        print(f"STALE     {name}: its text is no longer in {path}")
+    print(f"{len(MUTANTS) - len(stale)} passed, {len(stale)} failed")
+    return 1 if stale else 0
+
+
 def main(words):
+    if words == ["--check"]:
+        return check()
     chosen = [m for m in MUTANTS if not words or any(word in m[0] for word in words)]
     with tempfile.TemporaryDirectory(prefix="smqd-mutants-") as directory:
         tree = pathlib.Path(directory) / "tree"
