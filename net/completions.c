@@ -552,6 +552,8 @@ static void on_send(struct reactor *reactor, struct conn *conn, const struct io_
     outq_sent(out, &io->mem, sent_bytes);
     if (conn->state == CONN_CLOSING)
         return;
+    if (sent_bytes > 0)
+        session_taken(io, conn);
     if (cqe->res < 0 && cqe->res != -EAGAIN) {
         conn_close(io, conn,
                    cqe->res == -EPIPE || cqe->res == -ECONNRESET ? CLOSE_PEER : CLOSE_IO_ERROR);

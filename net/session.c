@@ -347,6 +347,17 @@ static uint32_t live_deadline(const struct io *io, const struct conn *conn)
     return tick;
 }
 
+/* How long a goodbye may take from its begin on; at the broker's end, from the last bytes taken. What
+ * was queued then is still to arrive: who takes nothing of it for half of the drain is given up. */
+static uint32_t goodbye_ticks(const struct io *io, const struct conn *conn)
+{
+    uint32_t half_ticks = ticks_of(io->config->drain_timeout_ms / 2);
+
+    if (conn->close_reason != CLOSE_DRAIN || conn->out.queued_bytes == 0)
+        return LINGER_TICKS;
+    return half_ticks > LINGER_TICKS ? half_ticks : LINGER_TICKS;
+}
+
 uint32_t session_deadline(const struct io *io, const struct conn *conn)
 {
     const struct config *config = io->config;
@@ -366,7 +377,7 @@ uint32_t session_deadline(const struct io *io, const struct conn *conn)
     case CONN_LIVE:
         return live_deadline(io, conn);
     case CONN_LEAVING:
-        return conn->wait_tick + LINGER_TICKS;
+        return conn->wait_tick + goodbye_ticks(io, conn);
     case CONN_FREE:
     case CONN_CLOSING:
     case CONN_STATE_COUNT:
@@ -529,6 +540,14 @@ void session_release(struct io *io, struct conn *conn)
     msg_unref(&io->mem, conn->identity);
     conn->identity = NULL;
     conn->wait_tick = io->now_tick;
+}
+
+void session_taken(struct io *io, struct conn *conn)
+{
+    if (conn->state != CONN_LEAVING || conn->close_reason != CLOSE_DRAIN)
+        return; /* others are not waited for longer: reading slowly must not keep a slot */
+    conn->wait_tick = io->now_tick;
+    session_retime(io, conn);
 }
 
 void session_drain(struct io *io, struct conn *conn)

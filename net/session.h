@@ -32,6 +32,9 @@ bool session_is_quiet(const struct io *io, const struct conn *conn);
 
 void session_on_deadline(struct io *io, struct conn *conn);
 
+/* The kernel took bytes of ours: at the broker's end that buys the rest more time. */
+void session_taken(struct io *io, struct conn *conn);
+
 /* Give back what the connection holds: its ids, its ETID, its quota, its memory. Once; the end of
  * the turn calls it for connections that began to leave or close. */
 void session_release(struct io *io, struct conn *conn);

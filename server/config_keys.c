@@ -788,7 +788,8 @@ const struct config_key config_keys[] = {
         FIELD(drain_timeout_ms),
         RANGE(0, 600000, 5000),
         .why = "From SIGTERM to exit, at most: queued output is sent, then connections are closed "
-               "(clients reconnect). systemd's own patience is 90 s.",
+               "(clients reconnect). Who takes nothing for half of it is given up. systemd's own "
+               "patience is 90 s.",
     },
     {
         "data_dir",

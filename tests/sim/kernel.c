@@ -233,6 +233,8 @@ static void complete_send(struct sim *sim, struct link *link)
     carry(sim, link, count);
     io_count(io, IO_STAT_BYTES_OUT, count);
     outq_sent(&conn->out, &io->mem, count);
+    if (count > 0)
+        session_taken(io, conn);
     if (conn->state == CONN_CLOSING) {
         conn_mark(io, conn);
     } else if (link->has_aborted) {

@@ -198,6 +198,25 @@ for (const scheme of ['http', 'https'])
             }, was);
         });
 
+        it('LED demo: a restart closes it with 1001, and it comes back by itself', async () => {
+            /* The page's own socket is not ours to ask, so there is another one beside it. */
+            await page.evaluate(() => new Promise((resolve) => {
+                const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/smq.lsp`);
+
+                window.ended = new Promise((tell) => {
+                    socket.onclose = ({code, wasClean}) => tell({code, wasClean});
+                });
+                socket.onmessage = resolve; /* the Init */
+            }));
+            await server.stop();
+            assert.deepEqual(await page.evaluate(() => window.ended), {code: 1001, wasClean: true});
+            await page.waitForSelector('#banner:not([hidden])');
+            await server.start();
+            await page.waitForSelector('#banner', {state: 'hidden'});
+            await untilText(page, '#summary', new RegExp(`^${2 * DEVICES} connected`));
+            page.problems = page.problems.filter((text) => !/net::ERR_/.test(text));
+        });
+
         it('LED demo: leads back to the web UI', async () => {
             await page.click('#back');
             await page.waitForSelector('.page-overview h1');

@@ -98,13 +98,13 @@ class Talk:
     def __init__(self, server):
         self.server, self.clients, self.is_felt = server, [], False
 
-    def dial(self, tls=False, websocket=False):
+    def dial(self, tls=False, websocket=False, **options):
         context = None
         if tls:
             context = ssl.create_default_context()
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         address = self.server.listeners[1 if tls else 0]
-        client = Client(address, f"client {len(self.clients)}", tls=context)
+        client = Client(address, f"client {len(self.clients)}", tls=context, **options)
         self.clients.append(client)
         if websocket:
             client.socket = WsSocket(client.socket)
