@@ -1,5 +1,6 @@
 #!/bin/bash
-# Run every fuzz driver (tests/fuzz/fuzz_*.c) for some seconds each, starting from its seeds.
+# Run every fuzz driver (tests/fuzz/fuzz_*.c) for some seconds each, starting from its seeds, as many
+# at a time as there are cores.
 #
 #   scripts/fuzz.sh [SECONDS [NAME...]]      default: 60 seconds, all drivers
 #
@@ -11,37 +12,52 @@ cd "$(dirname "$0")/.."
 
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 # a finding, not a remark
 
-seconds=${1:-60}
+export seconds=${1:-60}
 shift || true
 NINJA_TARGETS=fuzz-drivers CC=clang scripts/build.sh build-fuzz -Dfuzz=true -Db_sanitize=address,undefined -Db_lundef=false \
     -Dbuildtype=debugoptimized -Dc_args=-fsanitize=fuzzer-no-link
 
-passed=0
-failed=0
 mkdir -p build-fuzz/crashes
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+export results
+
+# run_driver NAME: its line, and $results/NAME when it was good.
+run_driver() {
+    local name=$1 log=build-fuzz/$1.log runs
+    local corpus=("build-fuzz/corpus/$name")
+    mkdir -p "${corpus[0]}"
+    [ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
+    local options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+        -artifact_prefix=build-fuzz/crashes/"$name"-)
+    [ ! -f "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
+    if "build-fuzz/tests/fuzz/fuzz_$name" "${options[@]}" "${corpus[@]}" >"$log" 2>&1 </dev/null; then
+        touch "$results/$name"
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+        echo "  ok    fuzz/$name ($runs inputs in $seconds s)"
+    else
+        printf '  FAIL  fuzz/%s; all of it in %s\n%s\n' "$name" "$log" "$(tail -n 40 "$log" | sed 's/^/        /')"
+    fi
+}
+export -f run_driver
+
+names=()
 for driver in build-fuzz/tests/fuzz/fuzz_*; do
     if [ ! -f "$driver" ] || [ ! -x "$driver" ]; then
         continue # the directory of its object files
     fi
     name=${driver##*/fuzz_}
     [ $# -eq 0 ] || [[ " $* " == *" $name "* ]] || continue
-
-    log=build-fuzz/$name.log
-    corpus=("build-fuzz/corpus/$name")
-    mkdir -p "${corpus[0]}"
-    [ ! -d "tests/fuzz/corpus/$name" ] || corpus+=("tests/fuzz/corpus/$name")
-    options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
-        -artifact_prefix=build-fuzz/crashes/"$name"-)
-    [ ! -f "tests/fuzz/$name.dict" ] || options+=(-dict="tests/fuzz/$name.dict")
-    if "$driver" "${options[@]}" "${corpus[@]}" >"$log" 2>&1 </dev/null; then
-        passed=$((passed + 1))
-        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
-        echo "  ok    fuzz/$name ($runs inputs in $seconds s)"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL  fuzz/$name; all of it in $log"
-        tail -n 40 "$log" | sed 's/^/        /'
-    fi
+    names+=("$name")
 done
+if [ ${#names[@]} -eq 0 ]; then
+    echo "fuzz.sh: no such driver: $*" >&2
+    exit 64
+fi
+# shellcheck disable=SC2016 # the inner shell expands it
+printf '%s\0' "${names[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'run_driver "$1"' fuzz
+
+passed=$(find "$results" -type f | wc -l)
+failed=$((${#names[@]} - passed))
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

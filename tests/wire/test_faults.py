@@ -251,8 +251,6 @@ class FaultTest(WireTest):
 
     @classmethod
     def setUpClass(cls):
-        if b"__asan_init" in pathlib.Path(SMQD).read_bytes():
-            raise unittest.SkipTest("some thousand conversations take too long with a sanitizer")
         if not FAULTY.exists():
             raise smqwire.unittest.SkipTest(f"{FAULTY} is not built: ninja smqd-faulty")
         words = [word for setting in cls.settings for word in ("--set", setting)]
