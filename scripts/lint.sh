@@ -21,7 +21,9 @@ import json, os
 folder = "build-clang"
 with open(f"{folder}/compile_commands.json", encoding="utf-8") as commands:
     files = {os.path.relpath(os.path.join(folder, c["file"])) for c in json.load(commands)}
-print(*sorted(f for f in files if not f.startswith(("tests/", folder))), sep="\n")')
+# The largest first, so that none of them is left over at the end with a core idle.
+wanted = (f for f in files if not f.startswith(("tests/", folder)))
+print(*sorted(wanted, key=lambda f: (-os.path.getsize(f), f)), sep="\n")')
 fi
 
 log=$(mktemp)
