@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,11 +82,14 @@ static const struct kind kinds[] = {
 
 #define CLOCK_STEP_S 2
 
-/* Shared with the test: kind + 1 (0: none), how many until it goes wrong, how often it went. */
+/* Shared with the test: kind + 1 (0: none), how many until it goes wrong, how often it went. And
+ * the wish for a system call that is not on the list of server/calls.c, with what came of it. */
 struct page {
     _Atomic uint32_t kind_plus_one;
     _Atomic uint32_t left_count;
     _Atomic uint32_t hit_count;
+    _Atomic uint32_t forbidden_call_wanted;
+    _Atomic int32_t forbidden_call_error; /* 0: it was made */
 };
 
 static struct page nothing;
@@ -354,6 +358,15 @@ static void go_wrong(struct reactor *reactor, struct io_uring_cqe *cqe, const st
     __real_completion_handle(reactor, cqe);
 }
 
+/* What an intruder might do: a call that smqd never makes. This one only asks. */
+static void make_forbidden_call(void)
+{
+    bool made = personality(0xffffffff) >= 0;
+
+    atomic_store(&page->forbidden_call_error, made ? 0 : errno);
+    atomic_store(&page->forbidden_call_wanted, 0);
+}
+
 void __wrap_completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe)
 {
     uint32_t armed_kind = atomic_load_explicit(&page->kind_plus_one, memory_order_relaxed);
@@ -362,6 +375,8 @@ void __wrap_completion_handle(struct reactor *reactor, const struct io_uring_cqe
     int error;
 
     own_reactor = reactor;
+    if (atomic_load_explicit(&page->forbidden_call_wanted, memory_order_relaxed))
+        make_forbidden_call();
     if (op_of(cqe) == OP_SEND && send_error && cqe->res == 0) {
         copy.res = -send_error;
         send_error = 0;

@@ -15,7 +15,7 @@ import tempfile
 import unittest
 
 from smqwire import PING, Closed, WireTest, http_head, plain_only, publish, raw_only
-from test_faults import FAULTY, LARGE, MOST, FaultyServer, Talk, kinds_of_faults
+from test_faults import FAULTY, LARGE, MOST, FaultyServer, Talk, kinds_to_play
 
 UNREAD_COUNT = 150  # large messages, and more than the kernel holds for one who does not read
 
@@ -108,9 +108,7 @@ class DrainFaultTest(WireTest):
 
     def every_one_of(self, wanted):
         hit_count = 0
-        for index, (name, felt) in enumerate(kinds_of_faults()):
-            if not wanted(name):
-                continue
+        for index, name, felt in kinds_to_play(wanted):
             with self.subTest(name):
                 count = 1
                 while self.drain_with(index, count, felt):

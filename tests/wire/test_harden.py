@@ -7,22 +7,56 @@ filter lets through is tested by all other files: a call that is refused there f
 
 import contextlib
 import ctypes
+import errno
 import os
 import pathlib
+import platform
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from smqwire import SMQD, Server, WireTest, plain_only, raw_only
+from test_faults import FAULTY, FaultyServer
 
 NOBODY = "nobody"
 
+LANDLOCK_CREATE_RULESET = 444  # from 424 on a new call has the same number everywhere
+SECCOMP = {"x86_64": 317, "aarch64": 277}.get(platform.machine())
+
 
 def has_landlock():
-    return ctypes.CDLL(None).syscall(444, None, 0, 1) > 0
+    return ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, 1) > 0
+
+
+# A kernel that does not know one system call: a filter says so, and stays over the exec.
+EXEC_WITHOUT_A_CALL = """
+import ctypes, errno, os, struct, sys
+LOAD_NUMBER, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+ALLOW, ERROR = 0x7FFF0000, 0x00050000
+steps = ((LOAD_NUMBER, 0, 0, 0), (JUMP_IF_EQUAL, 0, 1, int(sys.argv[1])),
+         (RETURN, 0, 0, ERROR | errno.ENOSYS), (RETURN, 0, 0, ALLOW))
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("@HP", len(steps), ctypes.addressof(code)))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+if prctl(38, 1, 0, 0, 0) or prctl(22, 2, program, 0, 0): # no new privileges, seccomp
+    sys.exit("prctl: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class OldKernelServer(Server):
+    """A Server on a kernel without the system call of this @number."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def command(self):
+        return [sys.executable, "-c", EXEC_WITHOUT_A_CALL, str(self.number), *super().command()]
 
 
 def status_of(pid, task=None):
@@ -82,6 +116,53 @@ class HardenTest(WireTest):
         self.start("harden=report")
         self.server.wait_for_log("seccomp=report")
         self.assertNotIn("harden.files", self.server.log())
+        self.connect().expect_nothing()
+
+    def forbid(self, setting):
+        """Returns: what a server with this setting says to a call that is not on its list."""
+        self.server = FaultyServer(["--set", setting])
+        self.server.may_be_refused = True
+        self.server.start()
+        if self.server.sanitized:
+            self.skipTest("sanitizers and this exclude one another")
+        self.server.make_forbidden_call()
+        self.connect().expect_nothing()  # which it hears of
+        self.wait_until(lambda: self.server.forbidden_call_error is not None, "the call is made")
+        return self.server.forbidden_call_error
+
+    @unittest.skipUnless(FAULTY.exists(), "smqd-faulty is not built")
+    def test_a_call_that_is_not_on_the_list_is_refused_and_logged_by_its_name(self):
+        self.assertEqual(self.forbid("harden=on"), errno.EPERM)
+        self.server.wait_for_log("harden.refused call=personality ")
+        self.connect().expect_nothing()
+        self.assertEqual(self.server.log().count("harden.refused"), 1)
+
+    @unittest.skipUnless(FAULTY.exists(), "smqd-faulty is not built")
+    def test_it_is_let_through_where_that_is_wanted(self):
+        for setting in ("harden=report", "harden=off"):
+            with self.subTest(setting):
+                self.assertEqual(self.forbid(setting), 0)
+                self.assertNotIn("harden.refused", self.server.log())
+                self.server.stop()
+
+    # -- kernels that cannot --
+
+    def start_without(self, number):
+        self.server = OldKernelServer(number).start()
+        if self.server.sanitized:
+            self.skipTest("sanitizers and this exclude one another")
+
+    def test_without_landlock_it_says_so_and_the_rest_stands(self):
+        self.start_without(LANDLOCK_CREATE_RULESET)
+        self.server.wait_for_log("harden.no_landlock")
+        self.server.wait_for_log("seccomp=on")
+        self.connect().expect_nothing()
+
+    @unittest.skipUnless(SECCOMP, "its number on this machine is not known here")
+    def test_without_seccomp_it_says_so_and_the_rest_stands(self):
+        self.start_without(SECCOMP)
+        self.server.wait_for_log("harden.no_seccomp")
+        self.assertEqual("harden.files" in self.server.log(), has_landlock())
         self.connect().expect_nothing()
 
     # -- files --
