@@ -347,8 +347,9 @@ static uint32_t live_deadline(const struct io *io, const struct conn *conn)
     return tick;
 }
 
-/* How long a goodbye may take from its begin on; at the broker's end, from the last bytes taken. What
- * was queued then is still to arrive: who takes nothing of it for half of the drain is given up. */
+/* How long a goodbye may take from its begin on; at the broker's end, from the last bytes taken.
+ * What was queued then is still to arrive: who takes nothing of it for half of the drain is given
+ * up. */
 static uint32_t goodbye_ticks(const struct io *io, const struct conn *conn)
 {
     uint32_t half_ticks = ticks_of(io->config->drain_timeout_ms / 2);
