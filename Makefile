@@ -28,7 +28,7 @@ soak: build ## simulate (make soak TIME=3600; default 600 s), fuzz two hours, th
 	@scripts/apt-install.sh fuzz
 	@scripts/soak.sh $(TIME)
 
-fuzz: ## fuzz each parser; make fuzz TIME=3600 (seconds for each, default 60)
+fuzz: ## fuzz each parser; make fuzz TIME=3600 (seconds for each, default 60); FAST=1: many more inputs
 	@scripts/apt-install.sh build fuzz
 	@scripts/fuzz.sh $(TIME)
 
@@ -41,7 +41,7 @@ lint: ## clang-tidy over the sources (.clang-tidy says which checks)
 	@scripts/lint.sh
 
 clean: ## remove all build directories
-	@rm -rf build build-clang build-debug build-clang-debug build-cfi build-tsan build-asan build-fuzz
+	@rm -rf build build-clang build-debug build-clang-debug build-cfi build-tsan build-asan build-fuzz build-fuzz-fast
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "auth/acl.h"
+#include "tests/fuzz/exact.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -25,9 +26,8 @@ static void ask(const struct acl *acl, const struct acl *again, const struct ide
     }
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void read_and_ask(struct span text)
 {
-    struct span text = span_of(data, bytes);
     struct text_lines lines = text_lines_of(text);
     struct span name = {0}, line;
     char error[AUTH_ERROR_BYTES] = "";
@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
     if (!acl) {
         must(strncmp(error, "acl:", 4) == 0);
-        return 0;
+        return;
     }
     struct acl *again = acl_parse(text, "acl", error);
 
@@ -54,5 +54,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     }
     acl_unref(acl);
     acl_unref(again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static struct exact exact;
+
+    read_and_ask(span_of(exact_copy(&exact, data, bytes), bytes));
+    exact_free(&exact);
     return 0;
 }

@@ -8,21 +8,22 @@
 #include <string.h>
 
 #include "auth/challenge.h"
+#include "tests/fuzz/exact.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void read_and_answer(struct span text)
 {
     char error[AUTH_ERROR_BYTES] = "";
     char answer[CHALLENGE_CHARS];
-    struct span uid = span_of(data, min_size(bytes, 8));
+    struct span uid = span_of(text.data, min_size(text.bytes_count, 8));
     struct span credentials = span_of(answer, sizeof(answer));
-    struct key_set *set = key_set_parse(span_of(data, bytes), "keys", error);
+    struct key_set *set = key_set_parse(text, "keys", error);
 
-    (void)challenge_is_answer(span_of(data, bytes));
+    (void)challenge_is_answer(text);
     if (!set) {
         must(strncmp(error, "keys:", 5) == 0);
-        return 0;
+        return;
     }
     struct span key = key_set_find(set, uid);
     if (key.bytes_count > 0) {
@@ -33,5 +34,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         must(!key_set_check(set, 7, uid, credentials));
     }
     key_set_unref(set);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static struct exact exact;
+
+    read_and_answer(span_of(exact_copy(&exact, data, bytes), bytes));
+    exact_free(&exact);
     return 0;
 }

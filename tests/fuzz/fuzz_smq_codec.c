@@ -1,7 +1,8 @@
 /*
  * tests/fuzz/fuzz_smq_codec.c — frames out of any bytes.
  *
- * Beyond not crashing: a frame's prefix is never another frame; a verdict once given stays; a run
+ * Beyond not crashing: a frame's prefix is never another frame, and it is a frame with its last
+ * byte and not before; a verdict once given stays; a run
  * is what reading frame by frame finds; a Connect's parts lie inside it, one behind the other; a
  * frame that is built again from what was decoded is the same.
  */
@@ -10,17 +11,20 @@
 #include <string.h>
 
 #include "net/smq_codec.h"
+#include "tests/fuzz/exact.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 #define FRAME_BYTES_MAX 4096u
+#define PREFIX_BYTES    16u
 
+/* Every prefix that cuts a header, and some that cut the rest. */
 static void check_prefixes(struct span input, enum smq_decode whole, const struct smq_frame *frame)
 {
-    size_t step = input.bytes_count / 64 + 1;
+    size_t step = input.bytes_count / 8 + 1;
     bool decided = false;
 
-    for (size_t cut = 0; cut <= input.bytes_count; cut += step) {
+    for (size_t cut = 0; cut <= input.bytes_count; cut += cut < PREFIX_BYTES ? 1 : step) {
         struct smq_frame prefix;
         const char *reason = NULL;
         enum smq_decode got =
@@ -65,11 +69,24 @@ static void check_connect(struct span body)
     must(connect.info.data + connect.info.bytes_count == body.data + body.bytes_count);
 }
 
+static void check_last_byte(struct span input, const struct smq_frame *frame)
+{
+    struct smq_frame cut;
+    const char *reason;
+    size_t bytes_count = frame->bytes_count;
+
+    must(smq_decode(span_of(input.data, bytes_count), FRAME_BYTES_MAX, &cut, &reason) ==
+         SMQ_DECODE_FRAME);
+    must(smq_decode(span_of(input.data, bytes_count - 1), FRAME_BYTES_MAX, &cut, &reason) ==
+         SMQ_DECODE_NEED_MORE);
+}
+
 static void check_frame(struct span input, const struct smq_frame *frame)
 {
     uint8_t again[FRAME_BYTES_MAX];
 
     must(frame->bytes_count <= input.bytes_count && frame->bytes_count <= FRAME_BYTES_MAX);
+    check_last_byte(input, frame);
     must(smq_encode(again, sizeof(again), (enum smq_packet)frame->type, span_of(NULL, 0),
                     frame->body) == frame->bytes_count);
     must(memcmp(again, input.data, frame->bytes_count) == 0);
@@ -82,10 +99,8 @@ static void check_frame(struct span input, const struct smq_frame *frame)
         check_connect(frame->body);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+static void decode_all(struct span input)
 {
-    struct span input = span_of(data, bytes);
-
     for (;;) {
         struct smq_frame frame;
         const char *reason = NULL;
@@ -93,8 +108,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
         check_prefixes(input, got, &frame);
         if (got != SMQ_DECODE_FRAME)
-            return 0;
+            return;
         check_frame(input, &frame);
         input = span_skip(input, frame.bytes_count);
     }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+{
+    static struct exact exact;
+
+    decode_all(span_of(exact_copy(&exact, data, bytes), bytes));
+    exact_free(&exact);
+    return 0;
 }

@@ -8,19 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/exact.h"
 #include "tls/hello.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count);
-
-static uint8_t *copy_of(const uint8_t *data, size_t bytes_count)
-{
-    uint8_t *copy = malloc(bytes_count > 0 ? bytes_count : 1);
-
-    must(copy);
-    if (bytes_count > 0)
-        memcpy(copy, data, bytes_count);
-    return copy;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count)
 {
@@ -29,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count)
         {TLS_RULE_ALPN, TLS_CERT_ECC, "h2"},
         {TLS_RULE_SNI, TLS_CERT_ECC, "smq.example.net"},
     };
+    static struct exact exact[2];
     struct tls_hello hello;
 
     if (bytes_count < 2)
@@ -38,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count)
     bool have_rsa = (data[0] & 4) || !have_ecc;
     size_t suites_bytes = min_size(data[1], bytes_count - 2);
     size_t extensions_bytes = bytes_count - 2 - suites_bytes;
-    uint8_t *suites = copy_of(data + 2, suites_bytes);
-    uint8_t *extensions = copy_of(data + 2 + suites_bytes, extensions_bytes);
+    uint8_t *suites = exact_copy(&exact[0], data + 2, suites_bytes);
+    uint8_t *extensions = exact_copy(&exact[1], data + 2 + suites_bytes, extensions_bytes);
     struct tls_hello_parts parts = {span_of(suites, suites_bytes),
                                     span_of(extensions, extensions_bytes)};
 
@@ -47,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes_count)
     enum tls_cert cert = tls_hello_choose(&hello, have_ecc, have_rsa, rules, COUNT_OF(rules));
     must(cert == TLS_CERT_ECC ? have_ecc : have_rsa);
     must(!hello.is_1_3 || allow_1_3);
-    free(suites);
-    free(extensions);
+    exact_free(&exact[0]);
+    exact_free(&exact[1]);
     return 0;
 }

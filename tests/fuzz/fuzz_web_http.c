@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/exact.h"
 #include "webui/http.h"
 #include "webui/routes.h"
 #include "webui/sessions.h"
@@ -44,10 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct sessions sessions = {.timeout_ms = 1000};
     struct http_request request = {0};
-    uint8_t *copy = malloc(bytes + 1); /* exactly as long: a read beyond it is seen */
-
-    must(copy);
-    memcpy(copy, data, bytes);
+    static struct exact exact;
+    const uint8_t *copy = exact_copy(&exact, data, bytes);
     int code = http_parse(span_of(copy, bytes), &request);
 
     must(code == 0 || code == 400 || code == 404);
@@ -67,6 +66,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         (void)http_etag_matches(request.if_none_match, "\"e\"");
         (void)http_is_same_origin(&request);
     }
-    free(copy);
+    exact_free(&exact);
     return 0;
 }

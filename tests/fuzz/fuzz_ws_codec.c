@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/ws_codec.h"
+#include "tests/fuzz/exact.h"
 
 #define PAYLOAD_MAX 4096u
 
@@ -18,18 +19,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 static enum ws_decode decode(const uint8_t *data, size_t bytes, struct ws_frame *frame,
                              size_t *wanted_bytes)
 {
+    static struct exact exact;
     struct ws_fault fault = {0};
-    uint8_t *exact = malloc(bytes ? bytes : 1);
-
-    must(exact);
-    memcpy(exact, data, bytes);
+    uint8_t *copy = exact_copy(&exact, data, bytes);
     enum ws_decode result =
-        ws_decode(span_of(exact, bytes), PAYLOAD_MAX, frame, wanted_bytes, &fault);
+        ws_decode(span_of(copy, bytes), PAYLOAD_MAX, frame, wanted_bytes, &fault);
     if (result == WS_DECODE_MALFORMED)
         must(fault.reason && ws_close_code_is_valid((uint16_t)fault.code));
     if (result == WS_DECODE_FRAME)
-        ws_unmask(exact, exact + frame->header_bytes, frame->payload_bytes, frame->mask);
-    free(exact);
+        ws_unmask(copy, copy + frame->header_bytes, frame->payload_bytes, frame->mask);
+    exact_free(&exact);
     return result;
 }
 
