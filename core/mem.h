@@ -8,7 +8,9 @@
  * within one step an actor. What is allocated by one actor and freed by another (a message) makes
  * one account negative and another positive: only the sums over all actors mean anything.
  *
- * Sizes are counted as malloc rounds them, so the sum is what the process really uses.
+ * Sizes are counted as malloc rounds them, so the sum is what was asked of malloc. What the process
+ * has in RAM beside it (the program, stacks, holes in the heap) is measured now and then and taken
+ * off the limit: so the limit is one of the process.
  */
 #pragma once
 
@@ -48,7 +50,8 @@ const char *mem_kind_text(enum mem_kind kind);
 /* What all actors together use. Any thread. */
 struct mem_budget {
     alignas(CACHE_LINE) _Atomic int64_t used_bytes;
-    int64_t limit_bytes; /* constant after boot */
+    _Atomic int64_t beside_bytes; /* of the limit, for what no account counts */
+    int64_t limit_bytes;          /* constant after boot */
 };
 
 /* One actor's account. Owned by its thread; the counters may be read by any (relaxed). */
@@ -62,6 +65,18 @@ struct mem {
 
 void mem_budget_init(struct mem_budget *budget, uint64_t limit_bytes);
 void mem_init(struct mem *mem, struct mem_budget *budget);
+
+/**
+ * Take what the process has in RAM off the limit, as far as no account counts it, and a sixteenth
+ * of the limit for what comes before the next look. But at most half of the limit: holes that a
+ * load left in the heap are filled by the next one, so they must not keep everybody out.
+ *
+ * Thread: one, any; now and then, after freed memory has been given back.
+ */
+void mem_budget_measured(struct mem_budget *budget, uint64_t resident_bytes);
+
+/* What is left of the limit for all that is allocated. Any thread. */
+int64_t mem_budget_room(const struct mem_budget *budget);
 
 /* An account that ends before its budget: what it still counts goes to @heir, the caller's. */
 void mem_deinit(struct mem *mem, struct mem *heir);

@@ -221,7 +221,7 @@ static enum status make_actors(struct broker *broker, char error[BROKER_ERROR_BY
 
 no_memory:
     snprintf(error, BROKER_ERROR_BYTES,
-             "limits.memory is too small to start with; an idle broker needs about 4M");
+             "limits.memory is too small to start with; an idle broker needs about 8M");
     return STATUS_NO_MEMORY;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/envelope.h"
 #include "core/guard.h"
 #include "core/limits.h"
 #include "core/suggest.h"
@@ -588,4 +589,29 @@ uint64_t config_connection_room(const struct config *config, uint64_t descriptor
     uint64_t room = each * (uint64_t)config->io_thread_count;
 
     return room < config->limits.connection_count_max ? room : config->limits.connection_count_max;
+}
+
+#define PROGRAM_BYTES (7ull << 20)  /* code, tables, the web actor: measured, with TLS */
+#define THREAD_BYTES  (128u * 1024) /* a stack, and what malloc keeps for each */
+#define LEAST_BYTES   (2ull << 20)  /* some hundred clients and their queues */
+
+bool config_check_memory(const struct config *config, const char *origin,
+                         struct config_error *error)
+{
+    uint64_t io_count = (uint64_t)config->io_thread_count;
+    uint64_t router_count = (uint64_t)config->router_thread_count;
+    uint64_t lane_bytes = (uint64_t)config->lane_slot_count * sizeof(struct envelope);
+    uint64_t own_bytes = PROGRAM_BYTES + (io_count + router_count) * THREAD_BYTES +
+                         io_count * config->recv_buffer_count * config->recv_buffer_bytes +
+                         2 * io_count * router_count * lane_bytes;
+    uint64_t least_mib = (own_bytes + LEAST_BYTES + (1u << 20) - 1) >> 20;
+
+    if (config->limits.memory_bytes_max == 0 || config->limits.memory_bytes_max >= least_mib << 20)
+        return true;
+    return config_fail(error,
+                       "%s: limits.memory is too small: smqd itself takes about %lluM with %d I/O "
+                       "and %d router threads and their buffers; write %lluM or more, or fewer "
+                       "threads",
+                       origin, (unsigned long long)(own_bytes >> 20), config->io_thread_count,
+                       config->router_thread_count, (unsigned long long)least_mib);
 }

@@ -63,6 +63,11 @@ void config_add_admin_instance(struct config *config);
  */
 uint64_t config_connection_room(const struct config *config, uint64_t descriptor_limit);
 
+/* Does limits.memory leave anything to clients, beside smqd itself? Threads must be resolved. false
+ * with error->text set. */
+MUST_CHECK bool config_check_memory(const struct config *config, const char *origin,
+                                    struct config_error *error);
+
 /**
  * Write @config as a complete file that config_load reads back to the same values, each key with
  * its reason, range and default. Of the defaults this is, byte for byte, configs/default.conf.

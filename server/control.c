@@ -27,7 +27,7 @@
 #include "server/web_news.h"
 
 #define OWN_FDS       4u         /* beside those of the admin socket */
-#define TICK_MS       1000       /* folded log lines, memory given back */
+#define TICK_MS       1000       /* folded log lines, memory measured and given back */
 #define TRIM_AGAIN_NS 1000000000 /* a bite of work for each arena: not all the time */
 #define TRIM_BYTES    (1u << 20) /* this much freed heap is worth giving back */
 
@@ -218,9 +218,10 @@ static void mind_files(struct control *control)
 
 /* After a storm malloc keeps what was freed: when much more is resident than in use, give it back
  * to the kernel. What that does not help (pages with something in use on them) is tried again when
- * it is more, or after a while. */
-static void give_memory_back(struct control *control)
+ * it is more, or after a while; and it is taken off limits.memory, as the program itself is. */
+static void mind_memory(struct control *control)
 {
+    struct mem_budget *budget = &control->broker->budget;
     int64_t now = now_ns();
     uint64_t rss_bytes;
     uint64_t program_bytes;
@@ -230,10 +231,10 @@ static void give_memory_back(struct control *control)
     control->trim_again_ns = now + TRIM_AGAIN_NS;
     control->idle_bytes -= control->idle_bytes / 16;
     for (int round = 0; round < 2; round++) {
-        int64_t used =
-            atomic_load_explicit(&control->broker->budget.used_bytes, memory_order_relaxed);
+        int64_t used = atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 
         stats_resident_bytes(&rss_bytes, &program_bytes);
+        mem_budget_measured(budget, rss_bytes);
         int64_t idle = (int64_t)(rss_bytes - program_bytes) - used;
         if (round > 0 || idle < control->idle_bytes)
             control->idle_bytes = idle;
@@ -318,12 +319,13 @@ bool control_run(struct broker *broker, struct admin *admin, int signal_fd, stru
 
     begin_watch(&control);
     web_news_init(&control.news, broker, log);
+    mind_memory(&control);
     while (control.phase != PHASE_DONE && !control.give_up) {
         wait_and_handle(&control);
         read_mail(&control);
         while (log_drain(log, broker->log_lanes, broker->log_lane_count, now_ns()) > 0)
             ;
-        give_memory_back(&control);
+        mind_memory(&control);
         harden_report();
         mind_files(&control);
         if (control.phase == PHASE_RUN)

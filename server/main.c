@@ -161,6 +161,19 @@ static bool files_are_good(const struct config *config, const char *origin)
     return book != NULL;
 }
 
+/* On this machine, with as many threads as suit it. */
+static bool memory_suffices(const struct config *config, const char *origin)
+{
+    struct config resolved = *config; /* borrows all that it points to */
+    struct config_error error;
+
+    config_resolve_threads(&resolved, config_core_count());
+    if (config_check_memory(&resolved, origin ? origin : "command line", &error))
+        return true;
+    fprintf(stderr, "%s\n", error.text);
+    return false;
+}
+
 /* Large tables come from and go back to the kernel whole; without this, glibc would raise the
  * threshold at the first one freed, and keep the holes. */
 static void set_up_malloc(void)
@@ -184,7 +197,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", error.text);
         return EX_CONFIG;
     }
-    if (options.task == OPTIONS_CHECK_CONFIG && !files_are_good(&config, options.config_path)) {
+    if ((options.task == OPTIONS_CHECK_CONFIG && !files_are_good(&config, options.config_path)) ||
+        (options.task != OPTIONS_PRINT_CONFIG && !memory_suffices(&config, options.config_path))) {
         config_deinit(&config);
         return EX_CONFIG;
     }

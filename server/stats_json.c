@@ -154,6 +154,7 @@ static json_t *memory(const struct broker *broker)
         refused_count += counter_read(&broker->mems[i]->refused_count);
     put(object, "limit_bytes", (uint64_t)broker->budget.limit_bytes);
     put(object, "used_bytes", (uint64_t)(used_bytes > 0 ? used_bytes : 0));
+    put(object, "room_bytes", (uint64_t)mem_budget_room(&broker->budget));
     put(object, "refused_total", refused_count);
     stats_resident_bytes(&rss_bytes, &program_bytes);
     put(object, "rss_bytes", rss_bytes);

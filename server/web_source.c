@@ -161,6 +161,9 @@ static void put_memory(const struct broker *broker, struct body *out)
     put_one(out, "memory_limit_bytes", "limits.memory", (double)broker->budget.limit_bytes);
     put_one(out, "memory_used_bytes", "memory allocated in all",
             (double)atomic_load_explicit(&broker->budget.used_bytes, memory_order_relaxed));
+    put_one(out, "memory_room_bytes",
+            "how much of limits.memory may be allocated, beside the program and a reserve",
+            (double)mem_budget_room(&broker->budget));
     put_one(out, "memory_refused_total", "allocations refused at the limit", (double)refused_count);
 }
 

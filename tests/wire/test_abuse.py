@@ -566,7 +566,7 @@ class UnfinishedTest(AbuseTest):
 class TightTest(AbuseTest):
     """When memory is nearly used up, large unfinished input goes, and those who finish go on."""
 
-    config = "limits { memory = 8M  frame_ms = 1h  handshake_ms = 1h }"
+    config = "limits { memory = 16M  frame_ms = 1h  handshake_ms = 1h }"
 
     @raw_only("it sends PubFrags")
     def test_half_built_messages_are_shed_for_those_who_finish(self):

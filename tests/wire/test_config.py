@@ -220,6 +220,16 @@ class ConfigFileTest(unittest.TestCase):
             self.assertTrue(done.stderr.startswith("--set: "), done.stderr)
             self.assertIn(says, done.stderr)
 
+    def test_a_memory_limit_that_smqd_alone_would_fill_is_refused(self):
+        for task in (["--check-config"], []):
+            done = run("--set", "limits.memory=12M", "--set", "threads.io=16",
+                       "--listen", "tcp://127.0.0.1:0", *task)  # fmt: skip
+            self.assertEqual(done.returncode, EX_CONFIG, done)
+            self.assertRegex(done.stderr, r"limits\.memory is too small: .* 16 I/O .* write \d+M")
+        least = re.search(r"write (\d+M)", done.stderr)[1]
+        done = run("--set", f"limits.memory={least}", "--set", "threads.io=16", "--check-config")
+        self.assertEqual(done.returncode, EX_OK, done)
+
     def test_a_bad_listen_is_told_as_one(self):
         for url in (
             "127.0.0.1:80",

@@ -44,10 +44,9 @@ const TILES = [
     ['Messages out', (s) => [perSecond(s.rates.messages_out), bytesPerSecond(s.rates.bytes_out)]],
     ['Delivery', (s) => [format.micros(s.latency_us.p50),
         `p99 ${format.micros(s.latency_us.p99)}`]],
-    ['Memory', (s) => [format.bytes(s.memory.used_bytes), s.memory.limit_bytes ?
-        `${format.percent(s.memory.used_bytes / s.memory.limit_bytes)} of ${
-            format.bytes(s.memory.limit_bytes)}` : 'no limit',
-    s.memory.limit_bytes ? s.memory.used_bytes / s.memory.limit_bytes : undefined]],
+    ['Memory', (s) => [format.bytes(s.memory.rss_bytes), `${
+        format.percent(s.memory.rss_bytes / s.memory.limit_bytes)} of ${
+        format.bytes(s.memory.limit_bytes)}`, s.memory.rss_bytes / s.memory.limit_bytes]],
     ['Processor', (s) => [format.percent(sum(s.actors, (actor) => actor.load)),
         'of one core']],
     ['Drops', (s) => [perSecond(sum(s.drops, (drop) => drop.rate)),

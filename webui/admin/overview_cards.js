@@ -98,12 +98,10 @@ export function memoryCard() {
         element: card('Memory by consumer', h('div', {class: 'stack tight'}, total, meter),
             kinds.element),
         update({memory}) {
-            const share = memory.limit_bytes ? memory.used_bytes / memory.limit_bytes : 0;
+            const share = memory.rss_bytes / memory.limit_bytes;
 
-            setText(total, `${format.bytes(memory.used_bytes)} ${memory.limit_bytes ?
-                `of ${format.bytes(memory.limit_bytes)}` : 'used, no limit'}; the process holds ${
-                format.bytes(memory.rss_bytes)}`);
-            meter.hidden = !memory.limit_bytes;
+            setText(total, `${format.bytes(memory.rss_bytes)} of ${
+                format.bytes(memory.limit_bytes)}; allocated: ${format.bytes(memory.used_bytes)}`);
             meter.classList.toggle('is-high', share > 0.9);
             used.style.setProperty('--share', String(Math.min(1, share)));
             kinds.update([...memory.kinds].sort((a, b) => b.bytes - a.bytes).map((kind) => ({

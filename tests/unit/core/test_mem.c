@@ -126,6 +126,34 @@ Test(mem, says_when_it_becomes_tight_and_when_no_longer)
     cr_assert_not(mem_is_tight(&budget));
 }
 
+Test(mem, takes_what_the_process_has_beside_it_off_the_limit)
+{
+    mem_count(&mem, MEM_OTHER, MIB / 4);
+    mem_budget_measured(&budget, MIB / 2); /* so a quarter is not ours; a sixteenth is kept */
+    cr_assert_null(mem_alloc(&mem, MEM_OTHER, MIB / 2));
+    cr_assert_not(mem_is_tight(&budget));
+    mem_count(&mem, MEM_OTHER, MIB / 2 - MIB / 16);
+    cr_assert(mem_is_tight(&budget), "as near the limit as ever");
+
+    mem_budget_measured(&budget, MIB / 4); /* less than is counted: pages nobody has touched */
+    cr_assert_not(mem_is_tight(&budget));
+    mem_count(&mem, MEM_OTHER, MIB / 4 - MIB / 16 + LIMIT_MEM_STEP_BYTES);
+    cr_assert_null(mem_alloc(&mem, MEM_OTHER, MIB / 16), "the last sixteenth is kept");
+}
+
+Test(mem, leaves_half_of_the_limit_whatever_the_process_has_beside_it)
+{
+    mem_budget_measured(&budget, 100 * MIB);
+    cr_assert_not(mem_is_tight(&budget));
+    void *block = mem_alloc(&mem, MEM_OTHER, MIB / 2 - 64);
+
+    cr_assert_not_null(block);
+    cr_assert(mem_is_tight(&budget));
+    cr_assert_null(mem_alloc(&mem, MEM_OTHER, 64));
+    mem_free(&mem, MEM_OTHER, block, MIB / 2 - 64);
+    cr_assert_not(mem_is_tight(&budget), "so it recovers by itself");
+}
+
 Test(mem, never_refuses_what_must_go_on)
 {
     mem_count(&mem, MEM_OTHER, 2 * MIB);

@@ -166,7 +166,7 @@ Test(config_keys, say_what_is_wrong_with_the_size_of_a_number)
     assert_refused("limits.connections", "67108865", "too large");
     assert_refused("limits.connections", "99999999999999999999", "too large");
     assert_refused("limits.memory", "9223372036854775807G", "too large");
-    assert_refused("limits.memory", "1M", "too small; write 8M..1024G bytes, or 0:");
+    assert_refused("limits.memory", "1M", "too small; write 12M..1024G bytes, or 0:");
     assert_refused("threads.lane_slots", "1000", "not a power of two");
 }
 
