@@ -47,7 +47,7 @@ struct msg;
     /* -- I/O actor and web actor -- */                                                            \
     X(HTTP_REQUEST) /* conn asks for a page; UPGRADE, KEEP, SECURE; msg: see below */              \
     X(HTTP_ANSWER)  /* status: enum http_answer; msg: the whole response */                        \
-    X(END)          /* conn is to be disconnected; msg: the reason */                              \
+    X(END)          /* conn is to be disconnected; LOST; msg: the reason */                        \
     X(REPORT)       /* to control, too: begin (ON) or end to send what follows */                  \
     X(JOINED)       /* msg: rows of count clients that came; id: more, left out */                 \
     X(LEFT)         /* msg: ids, in JSON, of count clients that went; id: more, left out */        \
@@ -121,6 +121,10 @@ enum http_answer {
 /* Flags of REPORT and TAP, and of TAPPED. */
 #define ENVELOPE_ON  0x01u
 #define ENVELOPE_OUT 0x01u
+
+/* Flag of END. */
+#define ENVELOPE_LOST 0x01u /* it has lost the right to be here; otherwise somebody sends it away  \
+                             */
 
 /* Flags of HTTP_REQUEST. */
 #define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */

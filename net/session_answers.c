@@ -284,7 +284,7 @@ static void on_end(struct io *io, const struct envelope *envelope)
         memcpy(reason, envelope->msg->bytes, bytes_count);
         reason[bytes_count] = '\0';
     }
-    session_end(io, conn, CLOSE_ENDED, reason);
+    session_end(io, conn, envelope->flags & ENVELOPE_LOST ? CLOSE_RIGHTS : CLOSE_ENDED, reason);
 }
 
 /* The rules have changed: who has lost the right to a subscription goes, and knows why. */

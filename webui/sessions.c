@@ -9,9 +9,32 @@ static bool is_over(const struct sessions *sessions, const struct session *sessi
     return session->user[0] == '\0' || now_ms - session->last_used_ms >= sessions->timeout_ms;
 }
 
-void session_close(struct session *session)
+void sessions_add_line(struct sessions *sessions, struct session *session, struct conn_handle line)
 {
+    struct conn_handle *place = &session->lines[session->line_index];
+
+    if (place->generation != 0)
+        sessions->end_line(sessions->context, *place);
+    *place = line;
+    session->line_index = (session->line_index + 1) % SESSION_LINES_MAX;
+}
+
+void sessions_close(struct sessions *sessions, struct session *session)
+{
+    for (uint32_t i = 0; i < SESSION_LINES_MAX; i++)
+        if (session->lines[i].generation != 0)
+            sessions->end_line(sessions->context, session->lines[i]);
     explicit_bzero(session, sizeof(*session));
+}
+
+void sessions_close_old(struct sessions *sessions, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *session = &sessions->at[i];
+
+        if (session->user[0] != '\0' && is_over(sessions, session, now_ms))
+            sessions_close(sessions, session);
+    }
 }
 
 void sessions_open(struct sessions *sessions, struct span user,
@@ -31,7 +54,7 @@ void sessions_open(struct sessions *sessions, struct span user,
         if (session->last_used_ms < place->last_used_ms)
             place = session;
     }
-    session_close(place);
+    sessions_close(sessions, place);
     memcpy(place->token, token, SESSION_TOKEN_BYTES);
     memcpy(place->user, user.data, user.bytes_count);
     place->last_used_ms = now_ms;

@@ -189,7 +189,7 @@ static void route_request(struct web *web, const struct asker *asker)
  * sends the cookie with whatever page asks, so the page's origin must be right, too. */
 static void on_upgrade(struct web *web, const struct asker *asker)
 {
-    const struct session *session = web_session(web, asker);
+    struct session *session = web_session(web, asker);
 
     if (!http_is_same_origin(&asker->request)) {
         web_reply_error(web, asker, 403, "only pages of this server may connect here");
@@ -199,10 +199,12 @@ static void on_upgrade(struct web *web, const struct asker *asker)
         struct msg *user = msg_copy(web->mem, span_of(session->user, strlen(session->user)));
 
         web_count(web, user ? WEB_STAT_OK : stat_of(503), 1);
-        if (user)
+        if (user) {
             push_answer(web, asker->conn, HTTP_ANSWER_UPGRADE, user);
-        else
+            sessions_add_line(&web->sessions, session, asker->conn);
+        } else {
             push_answer(web, asker->conn, HTTP_ANSWER_CLOSE, msg_ref(web->no_memory));
+        }
     }
 }
 
@@ -346,8 +348,8 @@ static uint32_t drain_lanes(struct web *web)
     return handled_count;
 }
 
-/* Once a second: look at everybody's counters, and tell who wants to know. */
-static void look_at_figures(struct web *web)
+/* Once a second: who is still logged in; everybody's counters, and tell who wants to know. */
+static void do_each_second(struct web *web)
 {
     if (web->now_ms < web->next_second_ms)
         return;
@@ -356,6 +358,7 @@ static void look_at_figures(struct web *web)
     web->next_second_ms += SECOND_MS;
     if (web->next_second_ms <= web->now_ms)
         web->next_second_ms = web->now_ms + SECOND_MS;
+    web_sessions_tick(web);
     web->source->sample(web->source->context, stats_next(web->figures));
     stats_taken(web->figures);
     publisher_tick(&web->publisher, web->now_ms);
@@ -374,7 +377,7 @@ uint32_t web_turn(struct web *web, int64_t now_ms)
     uint32_t handled_count = drain_lanes(web) + web_login_verdicts(web);
 
     if (!web->stopped)
-        look_at_figures(web);
+        do_each_second(web);
 
     counter_set(&web->stats[WEB_STAT_SESSIONS], sessions_count(&web->sessions, now_ms));
     if (handled_count > 0 && mem_is_tight(web->mem->budget))
@@ -529,6 +532,8 @@ struct web *web_create(const struct web_options *options, char *first_password, 
     web->root_fd = -1;
     web->list_body = body_of(web->mem);
     web->sessions.timeout_ms = options->config->web.session_ms;
+    web->sessions.end_line = web_end_line;
+    web->sessions.context = web;
     route_prefix(options->config->web.ui, web->prefix);
     web->no_memory = make_no_memory(web->mem);
     web->figures = mem_alloc_always(web->mem, MEM_WEB, sizeof(*web->figures));

@@ -31,7 +31,7 @@ void web_ip_text(const uint8_t ip[16], char text[WEB_IP_BYTES])
     must(inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? ip + 12 : ip, text, WEB_IP_BYTES));
 }
 
-const struct session *web_session(struct web *web, const struct asker *asker)
+struct session *web_session(struct web *web, const struct asker *asker)
 {
     return sessions_find(&web->sessions, asker->request.session, web->now_ms);
 }
@@ -111,9 +111,28 @@ static void refresh_accounts(struct web *web)
         if (session->user[0] != '\0' &&
             !passwd_is_same(before, web->accounts.set,
                             span_of(session->user, strlen(session->user))))
-            session_close(session);
+            sessions_close(&web->sessions, session);
     }
     passwd_unref(before);
+}
+
+void web_sessions_tick(struct web *web)
+{
+    sessions_close_old(&web->sessions, web->now_ms);
+    if (sessions_count(&web->sessions, web->now_ms) > 0)
+        refresh_accounts(web);
+}
+
+void web_end_line(void *context, struct conn_handle line)
+{
+    static const char reason[] = "this log-in is over, or has too many pages open";
+    struct web *web = context;
+
+    port_push(web->port, line.host_index,
+              (struct envelope){.kind = ENVELOPE_END,
+                                .flags = ENVELOPE_LOST,
+                                .conn = line,
+                                .msg = msg_copy(web->mem, span_of(reason, strlen(reason)))});
 }
 
 static void put_off(struct web *web, const struct asker *asker, uint32_t seconds, const char *text)
@@ -246,7 +265,7 @@ void web_logout(struct web *web, const struct asker *asker)
     web_ip_text(asker->request.peer_ip, ip);
     if (session) {
         log_event(LOG_LEVEL_INFO, "web.logout", "user=%s address=%s", session->user, ip);
-        session_close(session);
+        sessions_close(&web->sessions, session);
     }
     reply.body = span_of("{}\n", 3);
     reply_header(&reply, "Set-Cookie: %s=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s",

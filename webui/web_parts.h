@@ -102,7 +102,11 @@ void web_logout(struct web *web, const struct asker *asker);
 void web_session_facts(struct web *web, const struct asker *asker, const char *user,
                        const char *cookie);
 /* Who asks? NULL: nobody who has logged in. */
-const struct session *web_session(struct web *web, const struct asker *asker);
+struct session *web_session(struct web *web, const struct asker *asker);
+/* Once a second: end the sessions that are over, and those whose accounts have changed or gone. */
+void web_sessions_tick(struct web *web);
+/* Of struct sessions: a session is over, and with it this WebSocket. @context: the web actor. */
+void web_end_line(void *context, struct conn_handle line);
 /* Answer the log-ins that have been judged; returns how many. */
 uint32_t web_login_verdicts(struct web *web);
 /* "a.b.c.d", or IPv6; for the log. */

@@ -14,9 +14,9 @@ import shutil
 import struct
 import tempfile
 
-from smqwire import HANG_S, connect_frame, create, createack, http_head, plain_only, publish, raw_only, subscribe, wire
+from smqwire import HANG_S, PING, connect_frame, create, createack, http_head, plain_only, publish, raw_only, subscribe, wire
 from smqws import BINARY, split_server_frame, upgrade_head, ws_frame, ws_key
-from test_http import SCHEME, LoginTest
+from test_http import SCHEME, LoginTest, make_account
 
 ADMIN_PATH = "/admin.smq"
 
@@ -279,6 +279,45 @@ class AdminTest(PageTest):
         ):
             answer = self.post(f"/api/peers/{path}/tap", body, self.cookie)
             self.assertEqual(answer.status, status, path)
+
+
+@raw_only("its pages speak WebSocket by themselves")
+class LogInsEndTest(PageTest):
+    """Who is logged in no more hears nothing more, on the WebSocket either."""
+
+    def open_with(self, cookie):
+        client = self.dial(label="page")
+        client.send(upgrade_head(ADMIN_PATH, ws_key(), [cookie, f"Origin: {SCHEME}://localhost"]))
+        self.assertEqual(client.read_http()[0], 101)
+        return Page(self, client)
+
+    def assert_ended(self, page, since):
+        self.assertIn(b"log-in is over", page.read(wire.SMQ_DISCONNECT))
+        self.assert_counts("closed.RIGHTS", 1, since)
+
+    def test_the_log_out_ends_its_own_pages_only(self):
+        since = self.server.counter("closed.RIGHTS")
+        cookie = self.log_in()
+        page, other = self.open_with(cookie), self.open_with(self.cookie)
+        self.assertEqual(self.post("/api/logout", {}, cookie).status, 200)
+        self.assert_ended(page, since)
+        other.send(PING)
+        other.read(wire.SMQ_PONG)
+
+    def test_a_changed_account_ends_its_pages_and_sessions_by_itself(self):
+        since = self.server.counter("closed.RIGHTS")
+        page = self.open_with(self.cookie)
+        users = pathlib.Path(self.server.users_dir) / "web-users"
+        before = users.read_text()
+        try:
+            users.unlink()
+            make_account(self.server.users_dir, password="battery staple")
+            self.assert_ended(page, since)
+            self.assert_status(401, "/api/session", self.cookie)
+        finally:
+            (users.parent / "old").write_text(before)
+            (users.parent / "old").rename(users)
+        self.log_in()
 
 
 @raw_only("its pages speak WebSocket by themselves")

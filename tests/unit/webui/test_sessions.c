@@ -12,9 +12,20 @@
 static struct sessions sessions;
 static char text[SESSION_TEXT_BYTES + 1];
 
+static struct conn_handle ended[64]; /* what was ended, in that order */
+static uint32_t ended_count;
+
+static void note_end(void *context, struct conn_handle line)
+{
+    cr_assert_eq(context, &sessions);
+    cr_assert_lt(ended_count, 64);
+    ended[ended_count++] = line;
+}
+
 static void start(void)
 {
-    sessions = (struct sessions){.timeout_ms = 1000};
+    sessions = (struct sessions){.timeout_ms = 1000, .end_line = note_end, .context = &sessions};
+    ended_count = 0;
 }
 
 TestSuite(sessions, .init = start);
@@ -67,7 +78,7 @@ Test(sessions, end_when_nobody_uses_them)
 Test(sessions, end_with_the_log_out)
 {
     open_as("admin", 1, 0);
-    session_close(find(text, 1));
+    sessions_close(&sessions, find(text, 1));
     cr_assert_null(find(text, 1));
     cr_assert_eq(sessions_count(&sessions, 1), 0);
 }
@@ -99,4 +110,59 @@ Test(sessions, are_bounded_and_the_longest_silent_one_goes)
     cr_assert_null(find(second, 4));
     cr_assert_not_null(find(first, 4));
     cr_assert_eq(sessions_count(&sessions, 4), SESSIONS_MAX);
+}
+
+/* -- their WebSockets -- */
+
+static void add_line(struct session *session, uint32_t number)
+{
+    sessions_add_line(&sessions, session,
+                      (struct conn_handle){.generation = 1, .slot_index = number});
+}
+
+Test(sessions, take_their_websockets_along)
+{
+    char first[SESSION_TEXT_BYTES + 1];
+
+    open_as("alice", 1, 0);
+    strcpy(first, text);
+    add_line(find(first, 0), 10);
+    add_line(find(first, 0), 11);
+    open_as("bob", 2, 500);
+    add_line(find(text, 500), 20);
+    sessions_close(&sessions, find(first, 500));
+    cr_assert_eq(ended_count, 2, "those of alice");
+    cr_assert_eq(ended[0].slot_index, 10);
+    cr_assert_eq(ended[1].slot_index, 11);
+    open_as("carol", 3, 600);
+    cr_assert_eq(ended_count, 2, "a place that is used again has none");
+    sessions_close_old(&sessions, 1499);
+    cr_assert_eq(ended_count, 2);
+    sessions_close_old(&sessions, 1500);
+    cr_assert_eq(ended_count, 3, "nobody has used it");
+    cr_assert_eq(ended[2].slot_index, 20);
+}
+
+Test(sessions, take_along_those_of_the_one_that_makes_room)
+{
+    for (uint32_t i = 0; i < SESSIONS_MAX; i++) {
+        open_as("many", i + 1, i == 7 ? 0 : 1);
+        add_line(find(text, i == 7 ? 0 : 1), i);
+    }
+    open_as("one more", 100000, 2);
+    cr_assert_eq(ended_count, 1);
+    cr_assert_eq(ended[0].slot_index, 7);
+}
+
+Test(sessions, have_so_many_websockets_and_the_oldest_goes)
+{
+    open_as("admin", 1, 0);
+    for (uint32_t i = 0; i < SESSION_LINES_MAX; i++)
+        add_line(find(text, 0), i);
+    cr_assert_eq(ended_count, 0);
+    add_line(find(text, 0), 100);
+    add_line(find(text, 0), 101);
+    cr_assert_eq(ended_count, 2);
+    cr_assert_eq(ended[0].slot_index, 0);
+    cr_assert_eq(ended[1].slot_index, 1);
 }
