@@ -123,8 +123,7 @@ enum http_answer {
 #define ENVELOPE_OUT 0x01u
 
 /* Flag of END. */
-#define ENVELOPE_LOST 0x01u /* it has lost the right to be here; otherwise somebody sends it away  \
-                             */
+#define ENVELOPE_LOST 0x01u /* it lost its right to be here; else somebody sends it away */
 
 /* Flags of HTTP_REQUEST. */
 #define ENVELOPE_UPGRADE 0x01u /* may this become a WebSocket on instance_index? */

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/guard.h"
 #include "core/log.h"
 #include "core/msg.h"
 #include "net/detour.h"
@@ -152,6 +153,16 @@ static bool has_web(const struct io *io)
     return io->web_index != IO_NO_WEB;
 }
 
+/* Nobody can keep everybody from the web UI: the last eighth of limits.pages is for exempt
+ * addresses, so at least who sits at this machine (or comes through a tunnel to it) gets in. */
+static bool is_page_room_kept(const struct io *io, const struct conn *conn)
+{
+    const struct quota *pages = &io->quotas->pages;
+
+    return quota_used(pages) >= pages->count_max - pages->count_max / 8 && io->guard &&
+           !guard_is_exempt(io->guard, conn->peer_ip);
+}
+
 /* From those who shake hands to those who read pages, or back: pages must not take the room of
  * devices that connect. false: that quota is full. */
 static bool change_quota(struct io *io, struct conn *conn, bool to_pages)
@@ -161,6 +172,8 @@ static bool change_quota(struct io *io, struct conn *conn, bool to_pages)
 
     if (to_pages == ((conn->flags & CONN_PAGES) != 0))
         return true;
+    if (to_pages && is_page_room_kept(io, conn))
+        return false;
     if (!quota_take(to_pages ? pages : handshakes))
         return false;
     quota_give(to_pages ? handshakes : pages);

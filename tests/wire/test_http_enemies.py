@@ -177,6 +177,25 @@ class GreedyTest(HttpTest):
         self.assertEqual(self.web.read_http()[0], 431)
 
 
+class PageRoomTest(HttpTest):
+    config = 'limits { pages = 16  handshake_ms = 1h  exempt_addresses = "127.0.0.1" }'
+
+    def is_served(self, source):
+        reader = self.dial(source=source)
+        reader.send(b"GET /rtl/smq.js HTTP/1.1\r\nHost: h\r\n\r\n")
+        status = reader.read_http()[0]
+        self.assertIn(status, (200, 503))
+        return status == 200
+
+    def test_others_leave_some_to_exempt_addresses_and_who_is_refused_is_counted(self):
+        since = self.server.counter("io.refused_pages_total")
+        served = [self.is_served("127.0.0.2") for _ in range(20)]
+        self.assertEqual(served, [True] * 14 + [False] * 6)
+        served = [self.is_served("127.0.0.1") for _ in range(4)]
+        self.assertEqual(served, [True] * 2 + [False] * 2)
+        self.assert_counts("io.refused_pages_total", 8, since)
+
+
 class PatientTest(HttpTest):
     """Whatever it sends, a request is whole within limits.handshake_ms."""
 
