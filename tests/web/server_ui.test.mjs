@@ -198,7 +198,16 @@ for (const scheme of ['http', 'https'])
             }, was);
         });
 
+        it('LED demo: leads back to the web UI', async () => {
+            await page.click('#back');
+            await page.waitForSelector('.page-overview h1');
+        });
+
         it('LED demo: a restart closes it with 1001, and it comes back by itself', async () => {
+            const all = new RegExp(`^${2 * DEVICES} connected`);
+
+            await page.goto(`${server[scheme]}led/`);
+            await untilText(page, '#summary', all);
             /* The page's own socket is not ours to ask, so there is another one beside it. */
             await page.evaluate(() => new Promise((resolve) => {
                 const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/smq.lsp`);
@@ -213,13 +222,9 @@ for (const scheme of ['http', 'https'])
             await page.waitForSelector('#banner:not([hidden])');
             await server.start();
             await page.waitForSelector('#banner', {state: 'hidden'});
-            await untilText(page, '#summary', new RegExp(`^${2 * DEVICES} connected`));
+            await untilText(page, '#summary', all);
+            await logIn(page, server[scheme], server.password); /* a new server knows nobody */
             page.problems = page.problems.filter((text) => !/net::ERR_/.test(text));
-        });
-
-        it('LED demo: leads back to the web UI', async () => {
-            await page.click('#back');
-            await page.waitForSelector('.page-overview h1');
         });
 
         it('goes on by itself when the server was restarted', async () => {
