@@ -23,6 +23,7 @@
 #define SCRATCH_COUNT     128u
 #define INSTANT_BYTES_MAX 4096u
 #define ACCEPTS_ARMED     32u /* of each listener: no more come in a turn, half a millisecond */
+#define HUNG_UP_A_TURN    32u /* read from, to find the end: some 25 us each until all is closed */
 #define SCARCE_TICKS      2u  /* after there was a line for buffers */
 #define ACCEPT_TICKS      2u  /* after a failed accept, until the next; half of them on average */
 
@@ -77,7 +78,7 @@ static bool takes_steps(const struct conn *conn)
     return conn->flags & CONN_TLS && !(conn->flags & CONN_SECURED) && conn->state < CONN_LEAVING;
 }
 
-/* -- when there are too few receive buffers -- */
+/* -- lines: when there are too few receive buffers, and when many hang up -- */
 
 /* A multishot receive takes all that its socket has, up to 32 buffers at once: eight clients with a
  * lot to say would leave none for a hundred with a line. Who finds none stands in line. While that
@@ -87,35 +88,41 @@ static bool is_scarce(const struct reactor *reactor)
     return reactor->io.now_tick - reactor->scarce_tick < SCARCE_TICKS;
 }
 
-static bool wait_for_buffer(struct reactor *reactor, struct conn *conn)
+/* false: it has no need to stand in line, or there is no memory for it. */
+static bool stand_in_line(struct reactor *reactor, struct line *line, struct conn *conn)
 {
     struct io *io = &reactor->io;
 
     if (conn->state >= CONN_LEAVING || conn->flags & CONN_WAITS)
         return false;
-    if (!line_push(&reactor->starved, &io->mem,
-                   (struct line_place){.conn = conn_handle_of(io, conn)}))
+    if (!line_push(line, &io->mem, (struct line_place){.conn = conn_handle_of(io, conn)}))
         return false;
     conn->flags |= CONN_WAITS;
     return true;
 }
 
-void reactor_feed_starved(struct reactor *reactor)
+/* The first of the line are read from at the end of this turn. */
+static void serve_line(struct reactor *reactor, struct line *line, uint32_t count_max)
 {
     struct io *io = &reactor->io;
-    uint32_t fed_max = reactor->uring.buffers.buffer_count / 2;
     struct conn_handle handle;
 
-    for (uint32_t i = 0; i < fed_max && line_pop(&reactor->starved, &io->mem, &handle); i++) {
+    for (uint32_t i = 0; i < count_max && line_pop(line, &io->mem, &handle); i++) {
         struct conn *conn = conn_find(io, handle);
 
         if (!conn || !(conn->flags & CONN_WAITS))
             continue;
         conn->flags &= ~CONN_WAITS;
-        conn_mark(io, conn); /* to be read from */
+        conn_mark(io, conn);
     }
+}
+
+void reactor_serve_lines(struct reactor *reactor)
+{
+    serve_line(reactor, &reactor->starved, reactor->uring.buffers.buffer_count / 2);
     if (reactor->starved.count > 0)
-        reactor->scarce_tick = io->now_tick;
+        reactor->scarce_tick = reactor->io.now_tick;
+    serve_line(reactor, &reactor->hung_up, HUNG_UP_A_TURN);
 }
 
 /* -- reading -- */
@@ -483,8 +490,10 @@ static void on_peer(struct reactor *reactor, struct conn *conn, const struct io_
         begin_reading(reactor, conn);
 }
 
-static void on_poll(struct reactor *reactor, struct conn *conn)
+static void on_poll(struct reactor *reactor, struct conn *conn, const struct io_uring_cqe *cqe)
 {
+    bool has_hung_up = cqe->res > 0 && cqe->res & (POLLRDHUP | POLLHUP);
+
     if (conn->state == CONN_CLOSING)
         return;
     if (conn->flags & CONN_PAUSED && conn->state < CONN_LEAVING)
@@ -492,6 +501,10 @@ static void on_poll(struct reactor *reactor, struct conn *conn)
     if (conn->flags & CONN_TLS && conn->state < CONN_LEAVING &&
         !secure_may_read(&reactor->io, conn))
         return;
+    if (has_hung_up && stand_in_line(reactor, &reactor->hung_up, conn)) {
+        io_count(&reactor->io, IO_STAT_HANGUPS, 1); /* a crowd may; who speaks goes first */
+        return;
+    }
     arm_recv(reactor, conn); /* what it was woken for is there: read it, and stay for a while */
     conn->last_input_tick = reactor->io.now_tick;
     session_retime(&reactor->io, conn);
@@ -533,11 +546,12 @@ static void on_recv(struct reactor *reactor, struct conn *conn, const struct io_
     }
     if (conn->flags & CONN_DEMOTE && conn->state == CONN_LIVE && !(conn->flags & CONN_EOF)) {
         conn->flags &= ~CONN_DEMOTE;
+        io_count(io, IO_STAT_RESTS, 1);
         arm_poll(reactor, conn);
         secure_rest(io, conn);
         return;
     }
-    if (cqe->res != -ENOBUFS || !wait_for_buffer(reactor, conn))
+    if (cqe->res != -ENOBUFS || !stand_in_line(reactor, &reactor->starved, conn))
         conn_mark(io, conn); /* armed again at the end of the turn */
 }
 
@@ -611,7 +625,7 @@ static void conn_completion(struct reactor *reactor, struct conn *conn, enum con
         on_peer(reactor, conn, cqe);
         break;
     case OP_POLL:
-        on_poll(reactor, conn);
+        on_poll(reactor, conn, cqe);
         break;
     case OP_RECV:
         on_recv(reactor, conn, cqe);

@@ -13,8 +13,9 @@ void completion_handle(struct reactor *reactor, const struct io_uring_cqe *cqe);
 /* The end of the turn looks at a marked connection: flush, arm, half-close, close. */
 void reactor_attend(struct reactor *reactor, struct conn *conn);
 
-/* Let some of those read again who found no receive buffer: as many as will find one now. */
-void reactor_feed_starved(struct reactor *reactor);
+/* Some of those who stand in line are read from: who found no receive buffer, as many as will find
+ * one now; and a bite of those who hung up. */
+void reactor_serve_lines(struct reactor *reactor);
 
 /* Quiet for a while: trade the multishot receive for a poll. */
 void reactor_demote(struct reactor *reactor, struct conn *conn);

@@ -75,6 +75,9 @@
     X(PENDING_LIMIT, "refused_pending_limit_total", "requests", "refused: too many unanswered")    \
     X(PINGS, "pings_sent_total", "pings", "Pings sent to silent clients")                          \
     X(NO_BUFFERS, "receive_no_buffers_total", "events", "receives that found no free buffer")      \
+    X(RESTS, "rests_total", "events", "connections that became quiet: they wait for a first byte") \
+    X(HANGUPS, "hangups_total", "events",                                                          \
+      "quiet connections whose peer closed: read from in line")                                    \
     X(CQ_OVERFLOWS, "cq_overflows_total", "events", "completion queue overflows: an alarm")        \
     X(STALE, "stale_completions_total", "events", "completions of connections long gone")          \
     X(TURNS, "turns_total", "turns", "turns of the loop")                                          \

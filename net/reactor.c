@@ -27,6 +27,7 @@
 #define DRAIN_CONNS_A_TURN 256u     /* paced: their clients come back somewhere else */
 #define EXPIRED_A_TURN     32u      /* a millisecond: a tick's half-open ones end over many turns */
 #define CLOSED_A_TURN      64u      /* the same, of those that close */
+#define REAPS_A_TURN       64u      /* further looks into the kernel, at 20 completions each */
 #define MAIL_ROUNDS_MAX    4u       /* shard and I/O actor answering each other within a turn */
 #define INSTANT_WAIT_NS    10000000 /* when a guess about our own completions may be wrong */
 #define BACKLOG_SLEEP_NS   50000
@@ -69,14 +70,20 @@ void reactor_init(struct reactor *reactor, struct parker *parker, struct shard *
     reactor->drain_cursor = 0;
     reactor->closing_first = MARKED_NONE;
     reactor->scarce_tick = reactor->io.now_tick - WHEEL_SLOTS; /* long ago */
-    reactor->starved = (struct line){0};
+    reactor->starved = reactor->hung_up = (struct line){0};
     reactor->scratch_used = reactor->instant_count = 0;
     reactor->error[0] = '\0';
 }
 
 /* -- the steps of a turn -- */
 
-static uint32_t reap(struct reactor *reactor)
+static void check_entered(int result)
+{
+    must(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+         result == -EBUSY);
+}
+
+static uint32_t reap_queue(struct reactor *reactor)
 {
     struct io_uring *kernel = &reactor->uring.kernel;
     struct io_uring_cqe *cqe;
@@ -96,6 +103,28 @@ static uint32_t reap(struct reactor *reactor)
     if (io_uring_cq_has_overflow(kernel))
         io_count(&reactor->io, IO_STAT_CQ_OVERFLOWS, 1);
     return count;
+}
+
+/* Has the kernel more for us that it has not put into the queue yet? */
+static bool keeps_more(const struct reactor *reactor)
+{
+    return *(volatile unsigned int *)reactor->uring.kernel.sq.kflags & IORING_SQ_TASKRUN;
+}
+
+/* From Linux 6.13 on, an entry brings 20 completions of those that wait and leaves the others in
+ * line in the kernel. Ten thousand that hang up at once would be before everybody else for 500
+ * turns. So ask for more. In between, the buffers of what has come go back. */
+static void reap(struct reactor *reactor)
+{
+    uint32_t count = reap_queue(reactor);
+
+    for (uint32_t i = 0; i < REAPS_A_TURN && keeps_more(reactor) && count < LIMIT_TURN_CQES &&
+                         port_is_clear(reactor->io.port);
+         i++) {
+        bufgroup_publish(&reactor->uring.buffers);
+        check_entered(io_uring_get_events(&reactor->uring.kernel));
+        count += reap_queue(reactor);
+    }
 }
 
 /* Inline shards and the I/O actor answer each other until neither has mail, a few times over. */
@@ -193,12 +222,18 @@ static void drain(struct reactor *reactor)
 
 /* -- waiting -- */
 
+/* Does anybody wait to be read from? */
+static bool has_lines(const struct reactor *reactor)
+{
+    return reactor->starved.count > 0 || reactor->hung_up.count > 0;
+}
+
 static bool has_work(const struct reactor *reactor)
 {
     const struct io *io = &reactor->io;
 
     return io->marked_first != MARKED_NONE || reactor->closing_first != MARKED_NONE ||
-           reactor->starved.count > 0 || io->is_listing || secure_has_work(io) ||
+           has_lines(reactor) || io->is_listing || secure_has_work(io) ||
            wheel_is_behind(&io->wheel, io->now_tick) || io_auth_has_work(io) || door_has_work(io) ||
            port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
@@ -209,12 +244,6 @@ static bool is_backlogged(const struct reactor *reactor)
 {
     return !port_is_clear(reactor->io.port) ||
            (reactor->inline_shard && !port_is_clear(reactor->inline_shard->port));
-}
-
-static void check_entered(int result)
-{
-    must(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
-         result == -EBUSY);
 }
 
 /* Sleep in the kernel until a completion, a wake-up or the next timer. What our own sends and
@@ -298,7 +327,7 @@ static void run(struct reactor *reactor)
     while (!io->stopped) {
         begin_turn(io);
         io_count(io, IO_STAT_TURNS, 1);
-        (void)reap(reactor);
+        reap(reactor);
         (void)exchange_mail(reactor);
         if (wheel_is_behind(&io->wheel, io->now_tick))
             expire_timers(reactor);
@@ -314,8 +343,8 @@ static void run(struct reactor *reactor)
             io_auth_judge_step(io);
         if (door_has_work(io))
             door_step(io);
-        if (reactor->starved.count > 0 && port_is_clear(io->port)) /* else buffers stay taken */
-            reactor_feed_starved(reactor);
+        if (has_lines(reactor) && port_is_clear(io->port)) /* else buffers stay taken */
+            reactor_serve_lines(reactor);
         attend_to_marked(reactor);
         io_report_step(io);
         (void)port_flush(io->port); /* is_backlogged asks again */
@@ -387,6 +416,7 @@ void *reactor_main(void *argument)
     linger(reactor);
     secure_stop(&reactor->io);
     line_deinit(&reactor->starved, &reactor->io.mem);
+    line_deinit(&reactor->hung_up, &reactor->io.mem);
     reactor_scratch_free(&reactor->io.mem, reactor->scratch);
     mem_count(&reactor->io.mem, MEM_RECEIVE, -(int64_t)reactor->uring.buffers.mapped_bytes);
     uring_deinit(&reactor->uring);

@@ -39,6 +39,7 @@ struct reactor {
     uint32_t drain_cursor;
     uint32_t scarce_tick;   /* when the line was last longer than a turn could serve */
     struct line starved;    /* they found no receive buffer (CONN_WAITS) */
+    struct line hung_up;    /* quiet ones whose peer has closed its side (CONN_WAITS) */
     uint32_t closing_first; /* slot of the first that waits for its turn to close */
     uint32_t scratch_used;
     uint32_t instant_count; /* completions that this turn's own requests bring at once */

@@ -111,7 +111,8 @@ enum status uring_init(struct uring *uring, const struct uring_options *options,
 {
     /* Never NO_SQARRAY: liburing 2.3's init would corrupt the uring. No SQPOLL: a busy core. */
     struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER |
-                                              IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                                              IORING_SETUP_DEFER_TASKRUN |
+                                              IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
                                               IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
                                      .cq_entries = options->cqe_count};
     int result = io_uring_queue_init_params(options->sqe_count, &uring->kernel, &params);

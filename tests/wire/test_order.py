@@ -6,6 +6,7 @@ Method: payloads carry a number; the receivers run in threads of their own, so n
 grows to its limit because the test is not reading.
 """
 
+import contextlib
 import random
 import signal
 
@@ -190,6 +191,54 @@ class FewBuffersTest(WireTest):
             clients[0].expect(publish(clients[0].etid, clients[0].etid, bytes(500)))
         self.wait_until(lambda: self.server.counter("io.open") == 1, "the others are gone")
         clients[0].expect_nothing()
+
+
+class CrowdTest(WireTest):
+    """Many quiet clients hang up in the same moment: they stand in line to be read from."""
+
+    CROWD = 300
+
+    def quiet_crowd(self):
+        """Clients that have been silent for so long that the server waits for their first byte."""
+        since = self.server.counter("io.rests_total")
+        crowd = self.connect_many(self.CROWD)
+        self.wait_until(
+            lambda: self.server.counter("io.rests_total") - since >= self.CROWD, "all are quiet"
+        )
+        return crowd
+
+    @contextlib.contextmanager
+    def at_once(self):
+        """What is sent and closed meanwhile reaches the server all together."""
+        self.server.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.server.signal(signal.SIGCONT)
+
+    def test_a_crowd_that_leaves_at_once_is_gone_without_a_trace(self):
+        before = self.server.gauges_at_rest()
+        since = self.server.counter("io.hangups_total")
+        crowd = self.quiet_crowd()
+        other = self.connect()
+        with self.at_once():
+            for client in crowd:
+                client.close()
+            other.publish(other.etid, b"behind all of them")
+        other.expect(publish(other.etid, other.etid, b"behind all of them"))
+        other.close()
+        self.wait_until(lambda: self.server.gauges() == before, "nothing of them is left")
+        self.assertGreaterEqual(self.server.counter("io.hangups_total") - since, self.CROWD)
+
+    def test_what_they_said_before_is_heard(self):
+        crowd = self.quiet_crowd()
+        other = self.connect()
+        with self.at_once():
+            for client in crowd:
+                client.publish(other.etid, b"farewell")
+                client.shut()
+        wanted = {publish(other.etid, client.etid, b"farewell") for client in crowd}
+        self.assertEqual(set(other.read_frames(self.CROWD)), wanted)
 
 
 class GoodbyeTest(WireTest):
