@@ -290,8 +290,11 @@ static void listen_to(struct reactor *reactor, struct conn *conn)
 {
     bool waits = conn->flags & (CONN_WAITS | CONN_PAUSED) && conn->state < CONN_LEAVING;
 
-    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF) && !waits)
-        arm_recv(reactor, conn);
+    if (conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL)) || conn->flags & CONN_EOF || waits)
+        return;
+    arm_recv(reactor, conn);
+    if (conn->state == CONN_LIVE) /* it may be quiet from now on: look at it again in a second */
+        session_retime(&reactor->io, conn);
 }
 
 static void attend_leaving(struct reactor *reactor, struct conn *conn)
