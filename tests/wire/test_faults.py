@@ -67,7 +67,15 @@ def kinds_of_faults():
 
 # With a sanitizer everything takes a few times as long: then only what ends something in the middle,
 # for that is what leaks, or uses what has gone.
-TELLING = ("alloc", "recv-reset", "send-reset", "accept-nofile", "stale", "doubled")
+TELLING = (
+    "alloc",
+    "recv-reset",
+    "send-reset",
+    "accept-nofile",
+    "close-failed",
+    "stale",
+    "doubled",
+)
 IS_SANITIZED = b"__asan_init" in pathlib.Path(SMQD).read_bytes()
 
 
