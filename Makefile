@@ -1,7 +1,7 @@
 # A thin front for people in a hurry: meson is the real build (see meson.build), scripts/ holds
 # what is longer than a line. `make help` lists the targets.
 
-.PHONY: all build run test bench soak fuzz format lint clean help
+.PHONY: all build run test bench soak fuzz deb format lint clean help
 .DEFAULT_GOAL := build
 
 # How long `make fuzz` (for each driver) and `make soak` run, in seconds; make fuzz TIME=3600
@@ -19,6 +19,10 @@ run: build ## build, then start the broker with configs/default.conf; it prints 
 test: ## run all tests; some only: make test STAGES="unit wire" (scripts/test.sh --list)
 	@scripts/apt-install.sh build test fuzz
 	@scripts/test.sh $(STAGES)
+
+deb: ## build a Debian package for other machines: build-deb/smqd_*.deb
+	@scripts/apt-install.sh build package
+	@scripts/deb.sh
 
 bench: build ## measure smqd beside its peers (bench/run.sh)
 	@scripts/apt-install.sh bench
@@ -41,7 +45,7 @@ lint: ## clang-tidy over the sources (.clang-tidy says which checks)
 	@scripts/lint.sh
 
 clean: ## remove all build directories
-	@rm -rf build build-clang build-debug build-clang-debug build-cfi build-tsan build-asan build-fuzz build-fuzz-fast
+	@rm -rf build build-*
 
 help: ## print this
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16

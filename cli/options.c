@@ -11,12 +11,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/url.h"
 
 #define TIMEOUT_MS_DEFAULT 10000u
 #define SECONDS_MAX        (30.0 * 24 * 3600) /* a month; keeps milliseconds within an int32_t */
 #define HELP_COLUMN        26
+#define DATA_DIR_SERVICE   "/var/lib/smqd" /* configs/smqd.service */
 
 #define TALKING    (COMMAND_SUB | COMMAND_PUB | COMMAND_RPC | COMMAND_OBSERVE)
 #define CONNECTING (TALKING | COMMAND_DEMO)
@@ -99,7 +101,7 @@ static const struct option_row {
     {KIND_TEXT, "info", 0, "TEXT", FIELD(info), TALKING,
      "who we are, for people reading the peer list (default \"smq\")"},
     {KIND_TEXT, "data-dir", 'd', "DIR", FIELD(data_dir), ADMIN,
-     "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else ./data)"},
+     "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else\n./data, else the installed service's " DATA_DIR_SERVICE ")"},
     {KIND_FLAG, "stdin", 0, NULL, FIELD(from_stdin), COMMAND_PASSWD,
      "read the password from standard input, its first line"},
     {KIND_FLAG, "delete", 0, NULL, FIELD(is_delete), COMMAND_PASSWD, "take the user out"},
@@ -204,6 +206,14 @@ static const char *environment(const char *name, const char *otherwise)
     return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
+/* Where somebody tries smqd out, or else where the service has it. */
+static const char *default_data_dir(void)
+{
+    bool is_service_only = access("./data", F_OK) != 0 && access(DATA_DIR_SERVICE, F_OK) == 0;
+
+    return is_service_only ? DATA_DIR_SERVICE : "./data";
+}
+
 enum exit_code options_parse(struct options *options, enum command_bit bit, int argc, char **argv)
 {
     struct option long_options[ROW_COUNT + 1];
@@ -214,7 +224,7 @@ enum exit_code options_parse(struct options *options, enum command_bit bit, int 
         .credentials = environment("SMQ_CREDENTIALS", NULL),
         .key_file = environment("SMQ_KEY_FILE", NULL),
         .ca_path = environment("SMQ_CA_FILE", NULL),
-        .data_dir = environment("SMQD_DATA_DIR", "./data"),
+        .data_dir = environment("SMQD_DATA_DIR", default_data_dir()),
         .info = "smq",
         .timeout_ms = TIMEOUT_MS_DEFAULT,
     };

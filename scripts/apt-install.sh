@@ -4,7 +4,7 @@
 #   scripts/apt-install.sh build            what `make` and `make run` need
 #   scripts/apt-install.sh build test       several groups at once
 #
-# Groups: build test fuzz bench lint. As root apt-get is called directly, else through sudo.
+# Groups: build test fuzz bench lint package. As root apt-get is called directly, else through sudo.
 set -euo pipefail
 
 packages_of() {
@@ -17,9 +17,10 @@ packages_of() {
         libmbedtls-dev lua-socket nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;
+    package) echo debhelper dpkg-dev ;;
     bench) echo redis-server nats-server mosquitto ;;
     *)
-        echo "apt-install.sh: no group \"$1\"; the groups are build, test, fuzz, lint and bench" >&2
+        echo "apt-install.sh: no group \"$1\"; the groups are build, test, fuzz, lint, bench and package" >&2
         exit 64
         ;;
     esac
@@ -30,7 +31,7 @@ is_installed() {
 }
 
 if [ $# -eq 0 ]; then
-    echo "apt-install.sh: which group? build, test, fuzz, lint or bench" >&2
+    echo "apt-install.sh: which group? build, test, fuzz, lint, bench or package" >&2
     exit 64
 fi
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Does systemd understand configs/smqd.service and smqd.socket, and does it find them safe?
 #
-#   scripts/check-units.sh PROGRAM     the smqd that stands for /usr/local/bin/smqd
+#   scripts/check-units.sh PROGRAM     the smqd that stands for the installed one
 #
 # systemd need not run. Where systemd-analyze is not there, nothing is checked.
 set -euo pipefail
@@ -16,7 +16,7 @@ program=$(realpath "$1")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp configs/smqd.socket "$folder"
-sed "s|/usr/local/bin/smqd|$program|" configs/smqd.service >"$folder/smqd.service"
+sed "s|^ExecStart=smqd |ExecStart=$program |" configs/smqd.service >"$folder/smqd.service"
 
 # It says what it does not understand, and succeeds all the same.
 complaints=$(systemd-analyze verify "$folder/smqd.service" "$folder/smqd.socket" 2>&1 |
