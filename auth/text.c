@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/files.h"
+
 #define NEW_FILE_MODE 0600u
 
 static void print_error(char *error, size_t at, const char *format, va_list arguments)
@@ -90,70 +92,14 @@ bool text_file_read(const char *path, char **text, size_t *bytes_count, char *er
     return true;
 }
 
-static bool write_all(int fd, struct span text)
-{
-    while (text.bytes_count > 0) {
-        ssize_t written = write(fd, text.data, text.bytes_count);
-
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        text = span_skip(text, (size_t)written);
-    }
-    return true;
-}
-
-/* Mode and owner of the file that is replaced. Only root may give files away; for everybody else
- * the new file is theirs, as it is with any editor. */
-static bool keep_mode(int fd, const char *path)
-{
-    struct stat old;
-
-    if (stat(path, &old) != 0)
-        return errno == ENOENT;
-    if (fchown(fd, old.st_uid, old.st_gid) != 0 && errno != EPERM)
-        return false;
-    return fchmod(fd, old.st_mode & 0777) == 0;
-}
-
-/* The rename is durable only when its folder is. */
-static bool sync_folder(const char *path)
-{
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t bytes = slash ? (size_t)(slash - path) + 1 : 0;
-
-    snprintf(folder, sizeof(folder), "%.*s", (int)bytes, path);
-    int fd = open(bytes > 0 ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool good = fsync(fd) == 0;
-    close(fd);
-    return good;
-}
-
 bool text_file_replace(const char *path, struct span text, char *error)
 {
-    char new_path[PATH_MAX];
-    int bytes = snprintf(new_path, sizeof(new_path), "%s.new", path);
+    struct stat old;
+    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : NEW_FILE_MODE;
+    int code = files_replace(path, mode, text);
 
-    if (bytes < 0 || (size_t)bytes >= sizeof(new_path))
-        return auth_error(error, "%.200s...: this path is too long", path);
-    (void)unlink(new_path); /* of a run that was cut short; its mode might be another */
-    int fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, NEW_FILE_MODE);
-    if (fd < 0)
-        return auth_error(error, "%s: cannot write this file: %s", new_path, strerror(errno));
-
-    bool good = write_all(fd, text) && keep_mode(fd, path) && fsync(fd) == 0;
-    int saved_errno = errno;
-    good = close(fd) == 0 && good;
-    if (good && rename(new_path, path) == 0 && sync_folder(path))
-        return true;
-    if (good)
-        saved_errno = errno;
-    (void)unlink(new_path);
-    return auth_error(error, "%s: cannot write this file: %s", path, strerror(saved_errno));
+    return code == 0 ||
+           auth_error(error, "%.400s: cannot write this file: %s", path, strerror(code));
 }
 
 /* -- lines -- */

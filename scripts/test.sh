@@ -171,6 +171,7 @@ stage_binary() {
     CC=clang need_build build-clang &&
         check "clang's programs" scripts/check-binary.sh build-clang/smqd build-clang/smq
     check "systemd units" scripts/check-units.sh build/smqd
+    check "installed programs" scripts/check-install.sh build
     CC=clang CC_LD=lld NINJA_TARGETS="smqd smq" need_build build-cfi -Db_lto=true -Dcfi=true || return
     check "with control-flow integrity" scripts/check-binary.sh build-cfi/smqd build-cfi/smq
     SMQ=build-cfi/smq run_wire build-cfi --tls tls handshake publish takeover http websocket auth

@@ -2,17 +2,15 @@
 #include "tls/ca_files.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "core/files.h"
 #include "tls/ca.h"
 
 bool ca_error(char *error, const char *format, ...)
@@ -30,7 +28,7 @@ bool ca_path(char path[PATH_MAX], const char *folder, const char *a, const char 
     int bytes = b ? snprintf(path, PATH_MAX, "%s/%s/%s", folder, a, b)
                   : snprintf(path, PATH_MAX, "%s/%s", folder, a);
 
-    /* Room for the ".new" of ca_write as well. */
+    /* Room for the ".new" of files_replace() as well. */
     if (bytes < 0 || bytes >= PATH_MAX - 8)
         return ca_error(error, "%.200s...: this path is too long", folder);
     return true;
@@ -38,49 +36,22 @@ bool ca_path(char path[PATH_MAX], const char *folder, const char *a, const char 
 
 bool ca_make_folder(const char *path, char *error)
 {
-    if (mkdir(path, CA_MODE_FOLDER) == 0 || errno == EEXIST)
-        return true;
-    return ca_error(error, "%s: cannot make this folder: %s", path, strerror(errno));
+    int code = files_make_folder(path, CA_MODE_FOLDER);
+
+    return code == 0 || ca_error(error, "%s: cannot make this folder: %s", path, strerror(code));
 }
 
 /* -- writing -- */
 
-static bool write_all(int fd, const uint8_t *bytes, size_t bytes_count)
-{
-    while (bytes_count > 0) {
-        ssize_t written = write(fd, bytes, bytes_count);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return false;
-        bytes += written;
-        bytes_count -= (size_t)written;
-    }
-    return true;
-}
-
 bool ca_write(const char *path, unsigned mode, BIO *content, char *error)
 {
-    char new_path[PATH_MAX];
     const uint8_t *bytes;
     size_t bytes_count;
 
     must(BIO_mem_contents(content, &bytes, &bytes_count) == 1);
-    snprintf(new_path, sizeof(new_path), "%.*s.new", PATH_MAX - 8, path);
-    (void)unlink(new_path); /* of a run that was cut short; its mode might be another */
-    int fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0)
-        return ca_error(error, "%s: cannot write this file: %s", path, strerror(errno));
+    int code = files_replace(path, mode, span_of(bytes, bytes_count));
 
-    bool good = write_all(fd, bytes, bytes_count) && fsync(fd) == 0;
-    int saved_errno = errno;
-    good = close(fd) == 0 && good;
-    if (good && rename(new_path, path) == 0)
-        return true;
-    if (good)
-        saved_errno = errno;
-    (void)unlink(new_path);
-    return ca_error(error, "%s: cannot write this file: %s", path, strerror(saved_errno));
+    return code == 0 || ca_error(error, "%s: cannot write this file: %s", path, strerror(code));
 }
 
 bool ca_write_certificate(const char *path, X509 *certificate, char *error)
@@ -263,13 +234,11 @@ bool ca_index_add(struct ca_index *index, const struct ca_line *line, char *erro
     must(text);
     line_print(text, line);
     must(BIO_mem_contents(text, &bytes, &bytes_count) == 1);
-    int fd =
-        open(index->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, CA_MODE_PUBLIC);
-    bool good = fd >= 0 && write_all(fd, bytes, bytes_count) && fsync(fd) == 0;
+    int code = files_append(index->path, CA_MODE_PUBLIC, span_of(bytes, bytes_count));
+    bool good = code == 0;
+
     if (!good)
-        ca_error(error, "%s: cannot write the index: %s", index->path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
+        ca_error(error, "%s: cannot write the index: %s", index->path, strerror(code));
     BIO_free(text);
     if (good)
         index_push(index, line);

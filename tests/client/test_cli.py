@@ -564,6 +564,51 @@ class TlsBroker(smqwire.Server):
         return [smqwire.SMQD, "--data-dir", str(self.data_dir), *self.args]
 
 
+class InstalledBroker(smqwire.Server):
+    """configs/smqd.conf as it stands there, but for ports and the data directory."""
+
+    def command(self):
+        text = (TOP / "configs" / "smqd.conf").read_text()
+        for installed, here in (
+            ("tls://*:8883", "tls://127.0.0.1:0"),
+            ("tcp://127.0.0.1:8080", "tcp://127.0.0.1:0"),
+            ("/var/lib/smqd", str(self.data_dir)),
+        ):
+            assert installed in text, installed
+            text = text.replace(installed, here)
+        path = self.directory / "smqd.conf"
+        path.write_text(text)
+        return [smqwire.SMQD, "--data-dir", str(self.data_dir), "--config", str(path)]
+
+
+class InstalledTest(CliTest):
+    """What the package's configuration promises at its first start."""
+
+    def test_devices_come_in_with_a_certificate_until_it_is_revoked(self):
+        broker = InstalledBroker().start()
+        self.addCleanup(broker.stop)
+        self.url = f"tls://localhost:{broker.port}{smqwire.PATH}"
+        folder = str(broker.data_dir / "ca")
+        trust = ("--ca", f"{folder}/ca.crt")
+
+        _, err = self.run_smq("pub", "news", "-m", "x", *trust, code=DENIED)
+        self.assertIn("credentials are required", err)
+        for name in ("lamp-1", "lamp-2"):
+            self.run_smq("ca", "device", name, "--dir", folder)
+        show_1, show_2 = ((*trust, "--cert", f"{folder}/device/lamp-{i}.pem") for i in (1, 2))
+        lamp_1 = self.start_smq("sub", "-v", "news", "-n", "2", *show_1)
+        self.read_line(lamp_1.stderr, "subscribed to")
+        self.run_smq("pub", "news", "-m", "hello", *show_2)
+        self.read_line(lamp_1.stdout, "hello")
+
+        self.run_smq("ca", "revoke", "lamp-1", "--dir", folder)
+        out, err = lamp_1.communicate(timeout=HANG_S)
+        self.assertNotEqual(lamp_1.returncode, OK, out)
+        self.assertIn("no longer valid", err.decode())
+        self.run_smq("pub", "news", "-m", "x", *show_1, code=DENIED)
+        self.run_smq("pub", "news", "-m", "x", *show_2)
+
+
 MBEDTLS_DEVICE = pathlib.Path(SMQ).parent / "client" / "mbedtls_device"
 
 
