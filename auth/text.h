@@ -29,8 +29,8 @@ bool auth_error_at(char *error, const char *path, uint32_t line, const char *for
 MUST_CHECK bool text_file_read(const char *path, char **text, size_t *bytes_count, char *error);
 
 /**
- * Replace @path by @text, at once (core/files.h). A file that was there keeps its mode; a new one is
- * readable to its owner only (0600).
+ * Replace @path by @text, at once (core/files.h). A file that was there keeps its mode; a new one
+ * is readable to its owner only (0600).
  */
 MUST_CHECK bool text_file_replace(const char *path, struct span text, char *error);
 

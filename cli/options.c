@@ -101,7 +101,8 @@ static const struct option_row {
     {KIND_TEXT, "info", 0, "TEXT", FIELD(info), TALKING,
      "who we are, for people reading the peer list (default \"smq\")"},
     {KIND_TEXT, "data-dir", 'd', "DIR", FIELD(data_dir), ADMIN,
-     "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else\n./data, else the installed service's " DATA_DIR_SERVICE ")"},
+     "where the broker keeps smqd.sock (default $SMQD_DATA_DIR, else\n./data, else the installed "
+     "service's " DATA_DIR_SERVICE ")"},
     {KIND_FLAG, "stdin", 0, NULL, FIELD(from_stdin), COMMAND_PASSWD,
      "read the password from standard input, its first line"},
     {KIND_FLAG, "delete", 0, NULL, FIELD(is_delete), COMMAND_PASSWD, "take the user out"},

@@ -3,8 +3,8 @@
  *
  * Thread: any; blocks on the disk. Owns nothing.
  *
- * Root often does this for a service with a user of its own (smq ca, smq passwd), which must be able to
- * read the result. So what is replaced keeps its owner, and what is new gets its folder's.
+ * Root often does this for a service with a user of its own (smq ca, smq passwd), which must be
+ * able to read the result. So what is replaced keeps its owner, and what is new gets its folder's.
  */
 #ifndef SMQD_CORE_FILES_H
 #define SMQD_CORE_FILES_H
