@@ -150,6 +150,15 @@ interface ClientConstructor {
 /** Connect to a broker. Without an address: to the URL of the page itself. */
 export const Client: ClientConstructor;
 
+/** An onauth for a broker that asks for a shared key (`auth = {"key"}`); the key itself is not sent:
+ *
+ *      const smq = SMQ.Client(url, {uid});
+ *      smq.onauth = SMQ.sharedKey(uid, key);
+ *
+ *  It needs WebCrypto: a page that came over https, or from this machine. */
+export function sharedKey(uid: string | Uint8Array, key: string | Uint8Array):
+    (seed: number) => Promise<string>;
+
 /** The WebSocket address of a path on the page's server; without one, of the page itself. */
 export function wsURL(path?: string): string;
 

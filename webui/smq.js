@@ -760,10 +760,24 @@
         return names.get(key);
     }
 
-    function randomUid() {
-        const bytes = crypto.getRandomValues(new Uint8Array(12));
+    function hex(bytes) {
+        return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    }
 
-        return 'web-' + Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    function randomUid() {
+        return 'web-' + hex(crypto.getRandomValues(new Uint8Array(12)));
+    }
+
+    /* The answer to a broker that asks for a shared key: its HMAC over seed and uid. */
+    function sharedKey(uid, key) {
+        return async (seed) => {
+            const {subtle} = crypto;
+            const hmac = await subtle.importKey('raw', toBytes(key),
+                {name: 'HMAC', hash: 'SHA-256'}, false, ['sign']);
+            const text = Uint8Array.of(seed >>> 24, seed >>> 16, seed >>> 8, seed, ...toBytes(uid));
+
+            return hex(new Uint8Array(await subtle.sign('HMAC', hmac, text)));
+        };
     }
 
     function report(error) {
@@ -797,6 +811,7 @@
 
     globalThis.SMQ = {
         Client,
+        sharedKey,
         wsURL,
         websocket: () => typeof globalThis.WebSocket === 'function',
         utf8: {

@@ -4,4 +4,4 @@ import './smq.js';
 const {SMQ} = globalThis;
 
 export default SMQ;
-export const {Client, wsURL, websocket, utf8} = SMQ;
+export const {Client, sharedKey, wsURL, websocket, utf8} = SMQ;

@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import {spawn} from 'node:child_process';
-import {existsSync, mkdtempSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, afterEach, before, describe, it} from 'node:test';
@@ -56,14 +56,17 @@ class Queue {
 }
 
 class Server {
-    constructor() {
+    /* @config: the text of a configuration; {data} in it is the data directory. */
+    constructor(config = '') {
         this.data = mkdtempSync(join(tmpdir(), 'smqweb-'));
+        this.config = join(this.data, 'smqd.conf');
+        writeFileSync(this.config, config.replaceAll('{data}', this.data));
         this.address = '127.0.0.1:0';
     }
 
     /* Again on the same port, when it is not the first time. */
     async start() {
-        this.process = spawn(SMQD, ['--listen', `tcp://${this.address}`,
+        this.process = spawn(SMQD, ['--config', this.config, '--listen', `tcp://${this.address}`,
             '--set', `data_dir=${this.data}`], {stdio: ['ignore', 'pipe', 'inherit']});
         this.ended = new Promise((resolve) => this.process.on('exit', resolve));
         let text = '';
@@ -274,5 +277,37 @@ describe('smqd', {skip}, () => {
         demo.kill('SIGTERM');
         assert.deepEqual(await gone.next(), [0, etid]);
         return undefined;
+    });
+});
+
+describe('smqd that asks for a key', {skip}, () => {
+    const KEY = '0123456789abcdef0123456789abcdef';
+    const server = new Server('instance "/smq.lsp" { auth = {"key"} keys = "{data}/keys" }');
+
+    before(() => {
+        writeFileSync(join(server.data, 'keys'), `pump-* ${KEY}\n`, {mode: 0o600});
+        return server.start();
+    });
+    after(async () => {
+        await server.stop();
+        rmSync(server.data, {recursive: true});
+    });
+
+    function knock(uid, key) {
+        const smq = SMQ.Client(`ws://${server.address}/smq.lsp`, {WebSocket, uid});
+
+        smq.onauth = SMQ.sharedKey(uid, key);
+        return new Promise((resolve) => {
+            smq.onconnect = () => resolve('connected');
+            smq.onclose = (text, canReconnect, code) => resolve(code);
+        }).finally(() => smq.disconnect());
+    }
+
+    it('lets in who knows it, and nobody else', HANG, async () => {
+        assert.equal(await knock('pump-1', KEY), 'connected');
+        assert.equal(await knock('pümp-ü', KEY), 3);
+        assert.equal(await knock('pump-ü', KEY), 'connected');
+        assert.equal(await knock('pump-1', KEY.replace('0', 'f')), 3);
+        assert.equal(await knock('lamp-1', KEY), 3);
     });
 });

@@ -3,6 +3,7 @@
 import SMQ, {Client, utf8, websocket, wsURL} from '../../webui/smq.mjs';
 
 const smq: Client = SMQ.Client(wsURL('/smq.lsp'), {uid: 'my page', info: 'x', cleanstart: true});
+smq.onauth = SMQ.sharedKey('my page', '0123456789abcdef');
 new Client();
 Client({ping: 0, pong: 1, timeout: 2, queue: 3, WebSocket});
 Client(new URL('ws://localhost/'));

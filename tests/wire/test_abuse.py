@@ -133,6 +133,18 @@ class ConnectsPerAddressTest(AbuseTest):
         self.wait_until(lambda: self.is_let_in(ATTACKER), "it is let in again")
 
 
+class AddressesTest(AbuseTest):
+    """A table of 64, in sets of eight."""
+
+    config = 'limits { addresses = 64  connections_per_address = 1  exempt_addresses = "127.0.0.1" }'
+
+    def test_who_finds_no_room_in_the_table_is_let_in_and_counted(self):
+        clients = [self.connect(source=f"127.0.1.{i}") for i in range(1, 101)]
+        self.assertGreaterEqual(self.server.counter("guard.unwatched_total"), 36)
+        for client in clients:
+            client.expect_nothing()
+
+
 class FailedLoginsTest(AuthTest, AbuseTest):
     """Passwords that are wrong, then a ban."""
 
@@ -453,12 +465,25 @@ class PerInstanceTest(RateTest):
         clients, since = self.connect_many(5), self.server.counter("io.throttled_instance_total")
         tid = clients[0].subscribe(self.topic())
         begin = time.monotonic()
-        for client in clients:
-            client.send(*[publish(tid, client.etid, b"x")] * 200)
-        clients[0].read_frames(1000)
+        for _ in range(2):  # see send_to_itself()
+            for client in clients:
+                client.send(*[publish(tid, client.etid, b"x")] * 100)
+            clients[0].read_frames(500)
         self.assertGreater(time.monotonic() - begin, 1, "1,000 at 200 a second, and some at once")
         self.assertGreater(self.server.counter("io.throttled_instance_total"), since)
         self.server.wait_for_log(r"conn.throttled .*per_instance")
+
+    def test_its_bytes_are_bounded_as_well(self):
+        clients, since = self.connect_many(5), self.server.counter("io.throttled_instance_total")
+        tid = clients[0].create(self.topic())
+        begin = time.monotonic()
+        for _ in range(2):  # 5 MB in 100 messages, for nobody
+            for client in clients:
+                client.send(*[publish(tid, client.etid, bytes(50000))] * 10, PING)
+            for client in clients:
+                client.expect(PONG)
+        self.assertGreater(time.monotonic() - begin, 1, "5 MB at 1 a second, and some at once")
+        self.assertGreater(self.server.counter("io.throttled_instance_total"), since)
 
     def test_other_instances_are_not_delayed(self):
         flooder, other = self.connect(), self.connect(path="/other.lsp")

@@ -176,10 +176,12 @@ class FrameBytesTest(LimitTest):
 
     @raw_only("a WebSocket says 1009")
     def test_one_byte_more_closes_with_a_reason(self):
+        since = self.server.counter("closed.PROTOCOL")
         for frame_type in (wire.SMQ_PUBLISH, wire.SMQ_SUBSCRIBE, wire.SMQ_DISCONNECT):
             client = self.connect()
             client.send(raw_frame(frame_type, b"f" * 1022))
             client.expect_disconnect()
+        self.assert_counts("closed.PROTOCOL", 3, since)
 
     @raw_only("a WebSocket has other headers")
     def test_it_is_refused_before_it_has_all_come(self):
