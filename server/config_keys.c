@@ -180,8 +180,10 @@ const struct config_key config_keys[] = {
         "connections",
         FIELD(limits.page_count_max),
         RANGE(1, CONNECTIONS_MAX, 256),
-        .why = "Connections that ask for web pages. They count here and not in limits.handshakes, "
-               "so that readers of pages cannot keep devices out; a browser opens up to six.",
+        .why =
+            "Connections that ask for web pages. They count here and not in limits.handshakes, "
+            "so that readers of pages cannot keep devices out; a browser opens up to six. The last "
+            "eighth is for limits.exempt_addresses, so that who sits at this machine gets in.",
     },
     {
         "limits.connections_per_address",
