@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """bench/abuse.py: smqd under attack, short of memory, and when everybody comes back at once.
 
     bench/abuse.py flood      5,000 bad connections a second for a minute beside 1,000 good clients,
