@@ -82,15 +82,18 @@ int files_replace(const char *path, mode_t mode, struct span bytes)
 
 int files_append(const char *path, mode_t mode, struct span bytes)
 {
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
     struct stat owned;
     int folder_fd = open_folder_of(path);
 
     if (folder_fd < 0)
         return errno;
-    bool is_known = find_owner(path, folder_fd, &owned);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, mode);
-    bool good =
-        is_known && fd >= 0 && give_to(fd, &owned) && write_all(fd, bytes) && fsync(fd) == 0;
+    int fd = open(path, flags | O_CREAT | O_EXCL, mode);
+    bool is_new = fd >= 0; /* only then it is given away: else it might be a link to another's */
+    if (!is_new && errno == EEXIST)
+        fd = open(path, flags);
+    bool good = fd >= 0 && (!is_new || (fstat(folder_fd, &owned) == 0 && give_to(fd, &owned))) &&
+                write_all(fd, bytes) && fsync(fd) == 0;
     int error = good ? 0 : errno;
 
     if (fd >= 0)
@@ -106,7 +109,8 @@ int files_make_folder(const char *path, mode_t mode)
     if (mkdir(path, mode) != 0)
         return errno == EEXIST ? 0 : errno;
     int parent_fd = open_folder_of(path);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd =
+        open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW); /* no link put there now */
     int error = parent_fd >= 0 && fd >= 0 && fstat(parent_fd, &owned) == 0 && give_to(fd, &owned)
                     ? 0
                     : errno;

@@ -6,8 +6,7 @@
  * Root often does this for a service with a user of its own (smq ca, smq passwd), which must be
  * able to read the result. So what is replaced keeps its owner, and what is new gets its folder's.
  */
-#ifndef SMQD_CORE_FILES_H
-#define SMQD_CORE_FILES_H
+#pragma once
 
 #include <sys/types.h>
 
@@ -28,5 +27,3 @@ MUST_CHECK int files_append(const char *path, mode_t mode, struct span bytes);
 
 /** Make the folder @path, if it is not there yet. Returns 0, or an errno. */
 MUST_CHECK int files_make_folder(const char *path, mode_t mode);
-
-#endif
