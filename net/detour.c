@@ -110,6 +110,13 @@ static void hold(struct io *io, struct conn *conn)
     conn_mark(io, conn); /* its receive is to be cancelled */
 }
 
+bool detour_may_hold(struct io *io, const struct conn *conn)
+{
+    const struct detour *detour = detour_of(io, conn);
+
+    return detour && hooks_want(detour->hooks, HOOKS_REFUSING);
+}
+
 void detour_answered(struct io *io, struct conn *conn)
 {
     if (!(conn->flags & CONN_HELD) || conn->state != CONN_LIVE)

@@ -15,9 +15,6 @@
  * A Publish that only its shard can judge (JUDGE) goes there first and comes back, its sender
  * CONN_HELD meanwhile: the script sees nothing that the access list forbids.
  *
- * A WebSocket's messages that came in one receive cannot be kept: of those several may be under
- * way.
- *
  * Thread: the I/O actor's.
  */
 #pragma once
@@ -65,6 +62,9 @@ struct hooks_times detour_times(const struct io *io, const struct conn *conn);
 /* The client is live; or it has gone, live or not. */
 void detour_joined(struct io *io, struct conn *conn);
 void detour_left(struct io *io, struct conn *conn);
+
+/* May a request of this client have to wait for a script? */
+bool detour_may_hold(struct io *io, const struct conn *conn);
 
 /* The answer that @conn was held for has come. Afterwards the connection may be leaving or closing.
  */

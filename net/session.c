@@ -171,7 +171,8 @@ struct span session_frames(struct io *io, struct conn *conn, struct span bytes)
     const char *reason = NULL;
     struct smq_frame frame;
 
-    /* What a WebSocket has brought in one receive is raw already, and cannot be kept. */
+    /* What a WebSocket has brought in one receive is raw already, and cannot be kept: who sends
+     * more than its rate does so a receive later. */
     while (session_reads_frames(conn) || (conn->flags & CONN_WS && speaks_frames(conn))) {
         switch (smq_decode(bytes, frame_bytes_max, &frame, &reason)) {
         case SMQ_DECODE_NEED_MORE:

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "core/log.h"
+#include "net/detour.h"
 #include "net/session_parts.h"
 #include "net/ws_codec.h"
 
@@ -159,6 +160,7 @@ static void on_fragment(struct io *io, struct conn *conn, const struct ws_frame 
 static size_t read_in_place(struct io *io, struct conn *conn, uint8_t *bytes, size_t bytes_count)
 {
     uint32_t frame_bytes_max = io->config->limits.frame_bytes_max - SMQ_LENGTH_BYTES;
+    bool may_be_held = detour_may_hold(io, conn);
     size_t ready_bytes = 0; /* raw frames at the front, not yet read */
     size_t at = 0;
 
@@ -176,8 +178,9 @@ static size_t read_in_place(struct io *io, struct conn *conn, uint8_t *bytes, si
                          frame.is_final && !is_in_message(conn) && !(conn->flags & CONN_ECHO) &&
                          frame.payload_bytes <= frame_bytes_max;
 
-        /* What came before goes first; and a Connect changes what may be read after it. */
-        if (ready_bytes > 0 && (!is_simple || conn->state != CONN_LIVE)) {
+        /* What came before goes first; and a Connect, or a script that has to decide, changes what
+         * may be read after it. */
+        if (ready_bytes > 0 && (!is_simple || conn->state != CONN_LIVE || may_be_held)) {
             (void)session_frames(io, conn, span_of(bytes, ready_bytes));
             ready_bytes = 0;
             continue;
