@@ -40,29 +40,33 @@ static void set_accepted_options(int fd)
     set(fd, IPPROTO_TCP, TCP_KEEPCNT, TCP_PROBES);
 }
 
+/* SO_REUSEADDR: old connections in TIME_WAIT do not hold the port. */
 static void set_options(int fd, int family)
 {
     set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     set_accepted_options(fd);
     if (family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
 }
 
-static int try_open(const struct addrinfo *address)
+/* SO_REUSEPORT also lets another process of the same user in, and half of our clients would be
+ * its own. So only sockets that follow the first are born with it. The first, @is_first, must
+ * have the port for itself, and gets it once it listens: from then on nobody else can be first, as
+ * neither bind nor listen does beside a listening socket. Of two brokers that start together, both
+ * may bind, and one may listen. */
+static int open_once(const struct addrinfo *address, bool is_first)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP);
 
     if (fd < 0)
         return -1;
     set_options(fd, address->ai_family);
-    for (int i = 0; i < BIND_TRIES; i++) {
-        if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-            listen(fd, LIMIT_LISTEN_BACKLOG) == 0)
-            return fd;
-        if (errno != EADDRINUSE)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = BIND_PAUSE_NS}, NULL);
+    if (!is_first)
+        set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+        listen(fd, LIMIT_LISTEN_BACKLOG) == 0) {
+        set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        return fd;
     }
     int error_number = errno;
     close(fd);
@@ -70,12 +74,23 @@ static int try_open(const struct addrinfo *address)
     return -1;
 }
 
+static int try_open(const struct addrinfo *address, bool is_first)
+{
+    int fd = open_once(address, is_first);
+
+    for (int i = 1; i < BIND_TRIES && fd < 0 && errno == EADDRINUSE; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = BIND_PAUSE_NS}, NULL);
+        fd = open_once(address, is_first);
+    }
+    return fd;
+}
+
 static void explain(const char *url, int error_number, char error[LISTENER_ERROR_BYTES])
 {
     const char *advice = "";
 
     if (error_number == EADDRINUSE)
-        advice = "; another program listens there: stop it, or choose another port";
+        advice = "; another program, or another address of ours, has that port: choose another one";
     else if (error_number == EACCES)
         advice = "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
     else if (error_number == EADDRNOTAVAIL)
@@ -116,7 +131,7 @@ enum status listener_open_all(const struct config_listener *config, struct liste
         return STATUS_SYSTEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        listeners[i] = (struct listener){.fd = try_open(address),
+        listeners[i] = (struct listener){.fd = try_open(address, i == 0),
                                          .address_bytes = address->ai_addrlen,
                                          .tls = config->tls};
         if (listeners[i].fd < 0) {

@@ -2,9 +2,11 @@
  * net/listener.h — listening sockets: one for each address and I/O actor, sharing the port.
  *
  * The kernel spreads new connections over the sockets of a port (SO_REUSEPORT), so I/O actors
- * never hand connections to each other. A socket that the service manager keeps is only one: all
- * I/O actors accept from it, and who has got a connection is behind the others in the socket's line
- * of waiters. Thread: main opens them; each then belongs to a reactor.
+ * never hand connections to each other. No other process shares it: the first socket of an address
+ * is opened as the only one of its port, so a second broker of the same user hears that it is
+ * taken. A socket that the service manager keeps is only one: all I/O actors accept from it, and
+ * who has got a connection is behind the others in the socket's line of waiters. Thread: main opens
+ * them; each then belongs to a reactor.
  */
 #pragma once
 

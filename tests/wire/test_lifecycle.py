@@ -22,6 +22,10 @@ class LifecycleTest(WireTest):
     def setUpClass(cls):
         pass
 
+    # No client dials from here, so a port that was free a moment ago still is.
+    HOST = "127.83.77.81"
+    URL = f"tcp://{HOST}:"
+
     def setUp(self):
         self.server = None
         self._names = iter(range(1000))
@@ -33,6 +37,15 @@ class LifecycleTest(WireTest):
         self.server = Server(config, args, env).start()
         self.addCleanup(self.end_if_running, self.server)
         return self.server
+
+    def run_to_its_end(self, *args):
+        with tempfile.TemporaryDirectory() as folder:
+            return subprocess.run(
+                [SMQD, "--data-dir", folder, *args],
+                capture_output=True,
+                text=True,
+                timeout=max(60, HANG_S),
+            )
 
     def end_if_running(self, server):
         if server.process:
@@ -99,6 +112,58 @@ class LifecycleTest(WireTest):
         self.assertEqual(done.returncode, 71, done)
         self.assertNotIn("smqd ready", done.stdout)
         self.assertIn(url, done.stderr)
+
+    def test_a_second_broker_of_the_same_port_is_told_and_the_first_goes_on(self):
+        for threads, host in (("1", self.HOST), ("3", "0.0.0.0")):
+            first = self.start(None, "--set", f"threads.io={threads}", "--listen", self.URL + "0")
+            other = f"tcp://{host}:{first.port}"
+            done = self.run_to_its_end(
+                "--listen", other, "--set", "threads.io=2", "--set", "allow_anonymous=on"
+            )
+            self.assertEqual((done.returncode, done.stdout), (71, ""), done)
+            self.assertIn(f"{other}: Address already in use", done.stderr)
+            clients = [self.connect() for _ in range(20)]  # some for each thread
+            for client in clients:
+                client.tell(clients[0], b"all at the first")
+            for client in clients:
+                client.close()
+            self.server.stop()
+
+    def test_of_brokers_that_start_together_one_gets_the_port(self):
+        url = f"{self.URL}{self.start(None, '--listen', self.URL + '0').port}"
+        self.server.stop()
+        with contextlib.ExitStack() as stack:
+            processes = [
+                subprocess.Popen(
+                    [SMQD, "--listen", url, "--set", "threads.io=2",
+                     "--data-dir", stack.enter_context(tempfile.TemporaryDirectory())],
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                )
+                for _ in range(5)
+            ]  # fmt: skip
+            for process in processes:
+                stack.callback(process.kill)
+            firsts = [process.stdout.readline() for process in processes]
+            self.assertEqual(sum(line.startswith("smqd ready") for line in firsts), 1, firsts)
+            for line, process in zip(firsts, processes):
+                if line:
+                    process.terminate()
+                    code, says = 0, ""
+                else:
+                    code, says = 71, "Address already in use"
+                _, err = process.communicate(timeout=max(60, HANG_S))
+                self.assertEqual(process.returncode, code, err)
+                self.assertIn(says, err)
+
+    def test_two_addresses_that_overlap_are_told(self):
+        port = self.start(None, "--listen", self.URL + "0").port
+        self.server.stop()
+        one, all_of_them = f"{self.URL}{port}", f"tcp://0.0.0.0:{port}"
+        done = self.run_to_its_end(
+            "--listen", one, "--listen", all_of_them, "--set", "allow_anonymous=on"
+        )
+        self.assertEqual((done.returncode, done.stdout), (71, ""), done)
+        self.assertIn("another address of ours", done.stderr)
 
     def test_an_address_that_is_not_of_this_machine_is_told(self):
         with tempfile.TemporaryDirectory() as folder:
