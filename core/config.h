@@ -61,11 +61,13 @@ struct config_listener {
     char *url;     /* as written: "tcp://[::1]:8080" */
     char *host;    /* without brackets; "*" for any */
     uint16_t port; /* 0: the kernel chooses */
+    int line;      /* where it stands in the file; 0: not in a file */
     bool tls;
+    bool allow_anonymous; /* its section's, or else the one for all */
     uint8_t policy_index; /* of a tls:// address: in config->tls_policies */
 };
 
-/* What a listener's section says differently from the section tls: as written, in order. */
+/* What a listener's section says differently from what all have in common: as written, in order. */
 struct config_override {
     char *key; /* a name of the key table: "tls.client_auth" */
     char *value;
@@ -191,7 +193,7 @@ struct config {
     uint32_t keepalive_answer_ms; /* time for any byte to come before the broker closes */
     uint32_t drain_timeout_ms;    /* from SIGTERM to exit, at most */
 
-    uint32_t allow_anonymous; /* also on addresses that others can reach */
+    uint32_t allow_anonymous; /* also on addresses that others can reach; of all listeners */
     char *run_as;             /* a user of the system: who root becomes. "": stay */
     uint32_t harden;          /* enum config_harden */
     enum log_level log_level;

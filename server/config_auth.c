@@ -138,27 +138,34 @@ static bool is_loopback(const char *host)
     return strcmp(host, "localhost") == 0;
 }
 
+static bool refuse_open(const struct config_listener *listener,
+                        const struct config_instance *instance, const char *origin,
+                        struct config_error *error)
+{
+    char line[16] = "";
+
+    if (listener->line > 0)
+        snprintf(line, sizeof(line), ":%d", listener->line);
+    return config_fail(error,
+                       "%s%s: %s can be reached from other machines, and instance \"%s\" asks "
+                       "nobody who he is; give it a list auth, or say that you want that: listener "
+                       "\"%s\" { allow_anonymous = on }, or allow_anonymous = on for all addresses",
+                       origin, line, listener->url, instance->path, listener->url);
+}
+
 bool config_check_open(const struct config *config, const char *origin, struct config_error *error)
 {
-    if (config->allow_anonymous)
-        return true;
     for (uint32_t i = 0; i < config->listener_count; i++) {
         const struct config_listener *listener = &config->listeners[i];
         bool asks_certificate =
             listener->tls &&
             config->tls_policies[listener->policy_index].client_auth == CONFIG_CLIENT_REQUIRED;
 
-        if (is_loopback(listener->host) || asks_certificate)
+        if (listener->allow_anonymous || is_loopback(listener->host) || asks_certificate)
             continue;
-        for (uint32_t j = 0; j < config->instance_count; j++) {
-            if (!config_lets_in_anybody(&config->instances[j]))
-                continue;
-            return config_fail(error,
-                               "%s: %s can be reached from other machines, and instance \"%s\" "
-                               "asks nobody who he is; give it a list auth, or say that you want "
-                               "that: allow_anonymous = on",
-                               origin, listener->url, config->instances[j].path);
-        }
+        for (uint32_t j = 0; j < config->instance_count; j++)
+            if (config_lets_in_anybody(&config->instances[j]))
+                return refuse_open(listener, &config->instances[j], origin, error);
     }
     return true;
 }

@@ -165,7 +165,10 @@ static cfg_t *grammar(void)
     root[root_count++] =
         (cfg_opt_t)CFG_PTR_LIST_CB("listen", NULL, CFGF_NODEFAULT, on_value, on_value_free);
     root[root_count++] = (cfg_opt_t)CFG_SEC("instance", instance, NAMED);
-    listener[list_keys("tls", listener)] = end;
+    uint32_t listener_count = list_keys("tls", listener);
+    listener[listener_count++] = value_named("allow_anonymous");
+    must(listener_count < KEYS_MAX);
+    listener[listener_count] = end;
     root[root_count++] = (cfg_opt_t)CFG_SEC("listener", listener, NAMED);
     root[root_count] = end;
 
@@ -237,13 +240,14 @@ static bool apply_listeners(struct reader *reader, cfg_t *root)
             !config_add_listener(reader->config, listener, reason))
             return config_fail(reader->error, "%s:%d: listen \"%.80s\": %s", reader->path,
                                value->line, value->text, reason);
+        reader->config->listeners[reader->config->listener_count - 1].line = value->line;
     }
     return true;
 }
 
-/* One listener's own keys: stored as they stand, and applied at the end on top of the section tls.
- */
-static bool apply_listener_keys(struct reader *reader, cfg_t *section,
+/* One listener's own keys: stored as they stand, and applied at the end on top of what all have in
+ * common. */
+static bool apply_listener_keys(struct reader *reader, cfg_t *section, bool tls,
                                 struct config_listener_section *stored)
 {
     char reason[CONFIG_REASON_BYTES];
@@ -254,12 +258,16 @@ static bool apply_listener_keys(struct reader *reader, cfg_t *section,
     config_keys_copy_listener(&trial, reader->config);
     for (uint32_t i = 0; i < config_key_count && good; i++) {
         const struct config_key *key = &config_keys[i];
+        bool may = config_key_in_listener(key, &name);
         const struct located *value =
-            config_key_in_section(key, "tls", &name) ? value_of(section, name) : NULL;
+            may || config_key_in_section(key, "tls", &name) ? value_of(section, name) : NULL;
 
         if (!value)
             continue;
-        if (!config_key_is_of_listener(key))
+        if (!tls && strcmp(name, key->name) != 0)
+            good = config_fail(reader->error, "%s:%d: %s is about TLS, and \"%.80s\" has none",
+                               reader->path, value->line, name, cfg_title(section));
+        else if (!may)
             good = config_fail(reader->error,
                                "%s:%d: %s is one for all addresses: write it in the section tls",
                                reader->path, value->line, name);
@@ -284,13 +292,12 @@ static bool apply_listener_sections(struct reader *reader, cfg_t *root)
         for (uint32_t k = 0; k < reader->config->listener_count; k++)
             if (strcmp(reader->config->listeners[k].url, url) == 0)
                 listener = &reader->config->listeners[k];
-        if (!listener || !listener->tls)
-            return config_fail(
-                reader->error,
-                "%s:%d: listener \"%.80s\": no tls:// address of this name stands in "
-                "listen",
-                reader->path, line ? line : section->line, url);
-        if (!apply_listener_keys(reader, section, config_add_listener_section(reader->config, url)))
+        if (!listener)
+            return config_fail(reader->error,
+                               "%s:%d: listener \"%.80s\": no such address stands in listen",
+                               reader->path, line ? line : section->line, url);
+        if (!apply_listener_keys(reader, section, listener->tls,
+                                 config_add_listener_section(reader->config, url)))
             return false;
     }
     return true;

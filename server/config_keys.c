@@ -758,7 +758,8 @@ const struct config_key config_keys[] = {
         .fallback = 0,
         .choices = switch_words,
         .why = "Addresses that other machines can reach may serve instances that ask nobody who he "
-               "is. Without this smqd refuses to start that way: it would be open to the world.",
+               "is. Without this smqd refuses to start that way: it would be open to the world. A "
+               "section listener says it of one address only.",
     },
     {
         "run_as",

@@ -84,8 +84,12 @@ void config_key_format_fallback(const struct config_key *key, char *out);
 /* What is legal, for people: "64..65536 slots, a power of two". Into CONFIG_VALUE_BYTES. */
 void config_key_format_range(const struct config_key *key, char *out);
 
-/* May a listener have a value of its own? The other three are about all such keys of @config, and
- * nothing else of it. */
+/* May a listener's section have @key, and under which name (*@short_name)? These are the keys of
+ * its TLS policy, and allow_anonymous. */
+bool config_key_in_listener(const struct config_key *key, const char **short_name);
+
+/* Is @key one of a TLS policy? The other three are about all such keys of @config, and nothing else
+ * of it. */
 bool config_key_is_of_listener(const struct config_key *key);
 void config_keys_copy_listener(struct config *to, const struct config *from); /* @to: zeroed */
 void config_keys_deinit_listener(struct config *config);

@@ -91,7 +91,8 @@ void config_add_override(struct config_listener_section *section, const struct c
 /* Frees the sections and the policies. */
 void config_clear_policies(struct config *config);
 
-/* Make config->tls_policies, and each listener's policy_index. Once, at the end. */
+/* Make config->tls_policies, and each listener's policy_index and allow_anonymous. Once, at the
+ * end. */
 MUST_CHECK bool config_make_policies(struct config *config, const char *origin,
                                      struct config_error *error);
 

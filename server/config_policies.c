@@ -1,6 +1,6 @@
 /*
  * server/config_policies.c — from the section tls and the listeners' own sections to one policy for
- * each tls:// address. See server/config_parts.h.
+ * each tls:// address, and to what each address allows. See server/config_parts.h.
  *
  * Listeners whose policies are equal share one: they then share their sessions, too.
  */
@@ -165,16 +165,19 @@ bool config_make_policies(struct config *config, const char *origin, struct conf
         const struct config_listener_section *section = section_of(config, listener->url);
         struct config policy = {0};
 
-        if (!listener->tls)
-            continue;
         config_keys_copy_listener(&policy, config);
+        policy.allow_anonymous = config->allow_anonymous;
         snprintf(where, sizeof(where), "%.200s: listener \"%.80s\"", origin, listener->url);
         if (section && (!apply_section(section, &policy, where, error) ||
                         !check_policy(&policy.tls, where, error))) {
             config_keys_deinit_listener(&policy);
             return false;
         }
-        listener->policy_index = add_policy(config, &policy);
+        listener->allow_anonymous = policy.allow_anonymous != 0;
+        if (listener->tls)
+            listener->policy_index = add_policy(config, &policy);
+        else
+            config_keys_deinit_listener(&policy);
     }
     return true;
 }

@@ -134,15 +134,17 @@ static void print_listener_sections(FILE *out, const struct config *config)
     const char *short_name = NULL;
 
     fputc('\n', out);
-    print_comment(out, "",
-                  "What one tls:// address does differently: keys of the section tls, under the "
-                  "address as it stands in listen. Others keep what that section says; but a "
-                  "certificate of its own has a key of its own. Addresses that differ share no "
-                  "sessions.");
+    print_comment(
+        out, "",
+        "What one address does differently: keys of the section tls (of a tls:// address), "
+        "and allow_anonymous, under the address as it stands in listen. Others keep what "
+        "is said for all; but a certificate of its own has a key of its own. Addresses "
+        "whose TLS differs share no sessions.");
     fputs("#     listener \"tls://*:443\" {\n"
           "#         client_auth = off\n"
           "#         rules = \"sni:*.devices.example.org=ecc\"\n"
-          "#     }\n",
+          "#     }\n"
+          "#     listener \"tcp://10.0.0.1:1883\" { allow_anonymous = on }\n",
           out);
     for (uint32_t i = 0; i < config->listener_section_count; i++) {
         const struct config_listener_section *section = &config->listener_sections[i];
@@ -151,8 +153,7 @@ static void print_listener_sections(FILE *out, const struct config *config)
         print_quoted(out, section->url);
         fputs(" {\n", out);
         for (uint32_t k = 0; k < section->override_count; k++) {
-            must(config_key_in_section(config_key_find(section->overrides[k].key), "tls",
-                                       &short_name));
+            must(config_key_in_listener(config_key_find(section->overrides[k].key), &short_name));
             fprintf(out, "    %s = ", short_name);
             print_quoted(out, section->overrides[k].value);
             fputc('\n', out);

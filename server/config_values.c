@@ -115,6 +115,14 @@ bool config_key_in_section(const struct config_key *key, const char *section,
     return true;
 }
 
+bool config_key_in_listener(const struct config_key *key, const char **short_name)
+{
+    if (config_key_is_of_listener(key))
+        return config_key_in_section(key, "tls", short_name);
+    *short_name = key->name;
+    return key->offset == offsetof(struct config, allow_anonymous);
+}
+
 bool config_key_is_of_listener(const struct config_key *key)
 {
     return key->offset >= offsetof(struct config, tls) &&

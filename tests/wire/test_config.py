@@ -245,6 +245,24 @@ class ConfigFileTest(unittest.TestCase):
                 "tcp://127.0.0.1:8080", done.stderr, "an example says more than a grammar"
             )
 
+    def test_who_serves_anybody_says_it_of_each_address_or_of_all(self):
+        text = '\nlisten = {"tcp://127.0.0.1:0",\n "tcp://*:1883", "tcp://*:1884"}\n'
+        one, other = (f'listener "tcp://*:{port}" {{ allow_anonymous = on }}' for port in (1883, 1884))
+        self.assert_bad(text, 3, "tcp://*:1883 can be reached", one)
+        self.assert_bad(text + one, 3, "tcp://*:1884 can be reached", other)
+        self.assert_good(text + one + "\n" + other)
+        self.assert_good(text, "--set", "allow_anonymous=on")
+        printed = run("--config", str(self.path), "--set", "allow_anonymous=on", "--print-config")
+        self.assert_good(printed.stdout)
+        self.assert_bad(printed.stdout.replace("allow_anonymous = on", "allow_anonymous = off"), 14)
+        self.check(text + one + other)
+        printed = run("--config", str(self.path), "--print-config")
+        self.assertIn('listener "tcp://*:1884" {\n    allow_anonymous = "on"\n}', printed.stdout)
+        self.assert_good(printed.stdout)
+        done = run("--config", str(self.path), "--listen", "tcp://*:1885", "--check-config")
+        self.assertEqual(done.returncode, EX_CONFIG, done)
+        self.assertTrue(done.stderr.startswith(f"{self.path}: tcp://*:1885 can be"), done.stderr)
+
     def test_a_bad_configuration_does_not_start_the_server(self):
         self.path.write_text("limits { connections = -1 }")
         done = run("--config", str(self.path), "--listen", "tcp://127.0.0.1:0")

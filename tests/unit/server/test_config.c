@@ -420,9 +420,43 @@ Test(config, an_open_address_must_be_wanted)
                  "\"/b\" asks nobody");
     refuse_whole("listen = {\"tls://*:1\"} tls { client_auth = optional }", words);
     take("listen = {\"tcp://*:1\"}\nallow_anonymous = on");
+    refuse_whole("listen = {\"tcp://*:1\"}\nallow_anonymous = on\n"
+                 "listener \"tcp://*:1\" { allow_anonymous = off }",
+                 words);
     take("listen = {\"tcp://127.0.0.9:1\", \"tcp://[::1]:1\", \"tcp://localhost:2\"}");
     take("listen = {\"tcp://*:1\"}\ninstance \"/a\" { auth = {key} keys = k }");
     take("listen = {\"tls://*:1\"} tls { client_auth = required }");
+}
+
+Test(config, one_address_may_be_open_and_another_not)
+{
+    take("listen = {\"tcp://*:1\", \"tls://127.0.0.1:2\"}\n"
+         "listener \"tcp://*:1\" { allow_anonymous = on }");
+    cr_assert(config.listeners[0].allow_anonymous);
+    cr_assert_not(config.listeners[1].allow_anonymous);
+    refuse_whole("drain_ms = 1\nlisten = {\"tcp://*:1\",\n\"tcp://*:2\"}\n"
+                 "listener \"tcp://*:1\" { allow_anonymous = on }",
+                 ":3: tcp://*:2 can be reached");
+    refuse_whole("listen = {\"tcp://*:1\"}", "listener \"tcp://*:1\" { allow_anonymous = on }");
+    take("listen = {\"tls://*:1\", \"tls://*:2\"}\nallow_anonymous = on\n"
+         "listener \"tls://*:1\" { allow_anonymous = off client_auth = required }\n");
+    cr_assert_not(config.listeners[0].allow_anonymous);
+    cr_assert(config.listeners[1].allow_anonymous);
+    take("listen = {\"tls://*:1\", \"tls://127.0.0.1:2\"}\n"
+         "listener \"tls://*:1\" { allow_anonymous = on }");
+    cr_assert_eq(config.tls_policy_count, 1, "it is not about TLS, so they share their sessions");
+}
+
+Test(config, a_listener_section_is_told_what_is_wrong_with_it)
+{
+    refuse_whole("listen = {\"tcp://[::1]:1\"}\n\nlistener \"tcp://[::1]:1\" {\n"
+                 "client_auth = off }",
+                 ":4: client_auth is about TLS");
+    refuse_whole("listen = {\"tcp://[::1]:1\"}\nlistener \"tcp://[::1]:2\" {}",
+                 ":2: listener \"tcp://[::1]:2\": no such address");
+    refuse_whole("listen = {\"tcp://[::1]:1\"}\nlistener \"tcp://[::1]:1\" {\n"
+                 "allow_anonymous = yes }",
+                 ":3: allow_anonymous = \"yes\"");
 }
 
 /* -- printing -- */

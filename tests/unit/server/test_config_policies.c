@@ -132,9 +132,9 @@ Test(config_policies, addresses_of_the_command_line_need_no_section)
 Test(config_policies, mistakes_are_found)
 {
     refuse(TWO "\nlistener \"tls://127.0.0.1:3\" { }\n",
-           ":3: listener \"tls://127.0.0.1:3\": no tls:// address");
-    refuse("listen = {\"tcp://127.0.0.1:1\"}\nlistener \"tcp://127.0.0.1:1\" { }\n",
-           "no tls:// address");
+           ":3: listener \"tls://127.0.0.1:3\": no such address");
+    refuse("listen = {\"tcp://127.0.0.1:1\"}\nlistener \"tcp://127.0.0.1:1\" { rules = x }\n",
+           "is about TLS");
     refuse(TWO "listener \"tls://127.0.0.1:2\" {\n client_auth = maybe\n}\n",
            ":3: tls.client_auth");
     refuse(TWO "listener \"tls://127.0.0.1:2\" {\n ticket_ms = 60000\n}\n",
