@@ -13,7 +13,7 @@ packages_of() {
         libck-dev liburing-dev libconfuse-dev libhttp-parser-dev libjansson-dev \
         android-libboringssl-dev libjs-dygraphs libseccomp-dev \
         liblua5.4-dev lua-sql-sqlite3 ;;
-    test) echo libcriterion-dev binutils clang lld libclang-rt-dev clang-format clang-tidy python3 python3-websockets openssl gcc-arm-none-eabi \
+    test) echo libcriterion-dev binutils groff-base clang lld libclang-rt-dev clang-format clang-tidy python3 python3-websockets openssl gcc-arm-none-eabi \
         libmbedtls-dev lua-socket nodejs chromium $(command -v npm >/dev/null || echo npm) ;;
     fuzz) echo clang libclang-rt-dev llvm ;;
     lint) echo clang-tidy clang-format ;;

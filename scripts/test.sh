@@ -21,10 +21,10 @@ describe() {
     case $1 in
     format) echo "the code is formatted (clang-format)" ;;
     includes) echo "includes point one way" ;;
-    scripts) echo "the test runners count what happened" ;;
+    scripts) echo "the test runners count what happened; what documents name exists" ;;
     lint) echo "clang-tidy finds nothing" ;;
     builds) echo "clang and gcc build all of it without a warning, for release and for debugging" ;;
-    binary) echo "the programs are hardened (readelf); calls through pointers are checked (clang CFI)" ;;
+    binary) echo "the programs are hardened (readelf), installed, explained (man); calls through pointers are checked (clang CFI)" ;;
     firmware) echo "the device library compiles for a microcontroller" ;;
     unit) echo "unit tests (Criterion)" ;;
     sim) echo "simulation: broker and model agree, step by step" ;;
@@ -147,6 +147,8 @@ stage_scripts() {
     local output
     output=$(timeout 600 python3 tests/scripts/test_runner.py 2>&1)
     account "counting, and second tries" $? "$output"
+    output=$(timeout 60 python3 tests/scripts/test_documents.py 2>&1)
+    account "what documents name exists" $? "$output"
 }
 
 stage_lint() {
@@ -167,11 +169,14 @@ stage_builds() {
 # gcc's programs as they are shipped, clang's the same, and clang's with its control-flow integrity,
 # which must not mind that TLS, JSON and HTTP come from libraries that know nothing of it.
 stage_binary() {
+    local output
     need_build build && check "gcc's programs" scripts/check-binary.sh build/smqd build/smq
     CC=clang need_build build-clang &&
         check "clang's programs" scripts/check-binary.sh build-clang/smqd build-clang/smq
     check "systemd units" scripts/check-units.sh build/smqd
     check "installed programs" scripts/check-install.sh build
+    output=$(timeout 600 python3 tests/scripts/test_manual.py 2>&1)
+    account "manual pages" $? "$output"
     CC=clang CC_LD=lld NINJA_TARGETS="smqd smq" need_build build-cfi -Db_lto=true -Dcfi=true || return
     check "with control-flow integrity" scripts/check-binary.sh build-cfi/smqd build-cfi/smq
     SMQ=build-cfi/smq run_wire build-cfi --tls tls handshake publish takeover http websocket auth
