@@ -84,6 +84,7 @@ struct config_limits {
     uint32_t handshake_count_max;         /* connections that have not had their Connack */
     uint32_t handshake_timeout_ms;        /* from accept to Connect */
     uint32_t page_count_max;              /* connections that ask for web pages */
+    uint32_t pages_per_address_max;       /* the same, of one address; 0: any number */
     uint32_t connections_per_address_max; /* 0: any number */
     uint32_t connects_per_address_max;    /* a second; 0: any number */
     uint32_t failures_per_address_max;    /* logins in GUARD_FAIL_WINDOW_S, then a ban; 0: never */

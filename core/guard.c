@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "core/limits.h"
 #include "core/meter.h"
 
 #define TICK_NS (1000000000 / METER_TICKS_PER_S)
@@ -14,15 +15,17 @@
 /* What is known of one address. All zero: free. */
 struct entry {
     struct address_key key;
-    struct meter connects;       /* its `until` also says how long it has not been seen */
-    uint32_t open_count;         /* connections of GUARD_OK */
+    struct meter connects;    /* its `until` also says how long it has not been seen */
+    uint32_t open_count : 29; /* connections of GUARD_OK */
+    uint32_t cause : 2;       /* enum guard_cause */
+    uint32_t is_used : 1;
     uint32_t failures_from_tick; /* the window of failure_count */
     uint32_t banned_until_tick;  /* while cause is not GUARD_NOT_BANNED */
     uint16_t failure_count;
-    uint8_t cause; /* enum guard_cause */
-    uint8_t is_used;
+    uint16_t page_count; /* of open_count, those that ask for web pages */
 };
 static_assert(sizeof(struct entry) == 32, "a set is four cache lines");
+static_assert((uint64_t)LIMIT_IO_ACTORS * LIMIT_CONNS_PER_IO < 1u << 29, "open_count has 29 bits");
 
 struct guard_set {
     struct entry at[GUARD_WAYS];
@@ -46,6 +49,7 @@ void guard_init(struct guard *guard, const struct config *config, const struct s
     guard->set_count = limits->addresses_max / GUARD_WAYS;
     guard->connections_max = limits->connections_per_address_max;
     guard->connects_per_s = limits->connects_per_address_max;
+    guard->pages_max = limits->pages_per_address_max;
     guard->failures_max = limits->failures_per_address_max;
     guard->ban_s = (limits->ban_ms + 999) / 1000;
     guard->exempt_count = (uint32_t)exempt_count;
@@ -205,8 +209,31 @@ void guard_leave(struct guard *guard, const uint8_t ip[ADDRESS_BYTES])
     struct place place = lock_place(guard, ip, 0);
     struct entry *entry = find(&place);
 
-    must(entry && entry->open_count > 0);
+    must(entry && entry->open_count > entry->page_count);
     entry->open_count--;
+    unlock(&place);
+}
+
+bool guard_take_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES])
+{
+    struct place place = lock_place(guard, ip, 0);
+    struct entry *entry = find(&place);
+
+    must(entry && entry->open_count > entry->page_count);
+    bool fits = guard->pages_max == 0 || entry->page_count < guard->pages_max;
+    if (fits)
+        entry->page_count++;
+    unlock(&place);
+    return fits;
+}
+
+void guard_give_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES])
+{
+    struct place place = lock_place(guard, ip, 0);
+    struct entry *entry = find(&place);
+
+    must(entry && entry->page_count > 0);
+    entry->page_count--;
     unlock(&place);
 }
 
@@ -253,7 +280,7 @@ uint32_t guard_login_wait_s(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]
 static void begin_ban(struct guard *guard, struct entry *entry, enum guard_cause cause,
                       uint32_t seconds, uint32_t now_tick)
 {
-    entry->cause = (uint8_t)cause;
+    entry->cause = (uint32_t)cause & 3u;
     entry->banned_until_tick = now_tick + seconds * METER_TICKS_PER_S;
     atomic_fetch_add_explicit(&guard->bans_count, 1, memory_order_relaxed);
 }

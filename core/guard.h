@@ -64,6 +64,7 @@ struct guard {
     uint32_t set_count;       /* a power of two */
     uint32_t connections_max; /* of one address; 0: any number */
     uint32_t connects_per_s;  /* the same */
+    uint32_t pages_max;       /* the same */
     uint32_t failures_max;    /* the same */
     uint32_t ban_s;
     struct address_net exempt[GUARD_EXEMPT_MAX];
@@ -93,6 +94,11 @@ MUST_CHECK enum guard_verdict guard_admit(struct guard *guard, const uint8_t ip[
 
 /* One that was GUARD_OK has gone. */
 void guard_leave(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]);
+
+/* One that was GUARD_OK asks for a web page, or has stopped doing so, before it leaves. false:
+ * limits.pages_per_address do so already. */
+MUST_CHECK bool guard_take_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]);
+void guard_give_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]);
 
 /* Is it banned, and why? */
 MUST_CHECK enum guard_cause guard_is_banned(struct guard *guard, const uint8_t ip[ADDRESS_BYTES],

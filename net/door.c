@@ -47,6 +47,21 @@ bool door_admit(struct io *io, struct conn *conn)
     return false;
 }
 
+bool door_admit_page(struct io *io, const struct conn *conn)
+{
+    if (!(conn->flags & CONN_GUARDED) || guard_take_page(io->guard, conn->peer_ip))
+        return true;
+    io_count(io, IO_STAT_REFUSED_ADDRESS_PAGES, 1);
+    say_refused(io, conn, "pages_per_address");
+    return false;
+}
+
+void door_leave_page(struct io *io, const struct conn *conn)
+{
+    if (conn->flags & CONN_GUARDED)
+        guard_give_page(io->guard, conn->peer_ip);
+}
+
 void door_leave(struct io *io, struct conn *conn)
 {
     if (conn->flags & CONN_GUARDED)

@@ -2,6 +2,7 @@
  * net/door.h — limits for one address, where connections come and go; see core/guard.h.
  *
  *      accept ──door_admit──> guard ──> in, or closed before it has cost anything
+ *      page ──door_admit_page─> guard ──> asked for, or 503
  *      release ─door_leave──> guard
  *      login refused ─door_login_failed──> guard ──> perhaps a ban, from the next accept on
  *      EXPEL ─door_expel──> a bite of the connections each turn: whose address is banned by hand?
@@ -14,6 +15,11 @@
 
 /* The connection's address is known. false: it has been told to close (counted, logged). */
 MUST_CHECK bool door_admit(struct io *io, struct conn *conn);
+
+/* The connection asks for web pages from now on, or does so no longer. false: its address has too
+ * many that do (counted, logged). */
+MUST_CHECK bool door_admit_page(struct io *io, const struct conn *conn);
+void door_leave_page(struct io *io, const struct conn *conn);
 
 /* The connection gives back what it holds. */
 void door_leave(struct io *io, struct conn *conn);

@@ -41,6 +41,8 @@
       "Connack 2: limits.connections reached")                                                     \
     X(REFUSED_PAGES, "refused_pages_total", "requests",                                            \
       "503: limits.pages connections read web pages already")                                      \
+    X(REFUSED_ADDRESS_PAGES, "refused_address_pages_total", "requests",                            \
+      "503: limits.pages_per_address reached")                                                     \
     X(REFUSED_MEMORY, "refused_memory_total", "connections", "refused: memory_limit is near")      \
     X(OPEN, "open", "connections", "connections at the moment, handshakes included")               \
     X(LIVE, "live", "connections", "clients past Connack at the moment")                           \

@@ -513,6 +513,8 @@ void session_release(struct io *io, struct conn *conn)
     conn->flags |= CONN_RELEASED;
     throttle_end(io, conn);
     detour_left(io, conn);
+    if (conn->flags & CONN_PAGES)
+        door_leave_page(io, conn);
     door_leave(io, conn);
     holds_drop_all(io, conn);
     if (conn->etid != SMQ_ID_NONE)

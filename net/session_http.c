@@ -17,6 +17,7 @@
 #include "core/log.h"
 #include "core/msg.h"
 #include "net/detour.h"
+#include "net/door.h"
 #include "net/http_head.h"
 #include "net/session_parts.h"
 
@@ -164,7 +165,7 @@ static bool is_page_room_kept(const struct io *io, const struct conn *conn)
 }
 
 /* From those who shake hands to those who read pages, or back: pages must not take the room of
- * devices that connect. false: that quota is full. */
+ * devices that connect. false: that quota is full, and it was counted. */
 static bool change_quota(struct io *io, struct conn *conn, bool to_pages)
 {
     struct quota *handshakes = &io->quotas->handshakes;
@@ -172,10 +173,20 @@ static bool change_quota(struct io *io, struct conn *conn, bool to_pages)
 
     if (to_pages == ((conn->flags & CONN_PAGES) != 0))
         return true;
-    if (to_pages && is_page_room_kept(io, conn))
+    if (to_pages && (is_page_room_kept(io, conn) || !quota_take(pages))) {
+        io_count(io, IO_STAT_REFUSED_PAGES, 1);
         return false;
-    if (!quota_take(to_pages ? pages : handshakes))
+    }
+    if (to_pages && !door_admit_page(io, conn)) {
+        quota_give(pages);
         return false;
+    }
+    if (!to_pages && !quota_take(handshakes)) {
+        io_count(io, IO_STAT_REFUSED_HANDSHAKES, 1);
+        return false;
+    }
+    if (!to_pages)
+        door_leave_page(io, conn);
     quota_give(to_pages ? handshakes : pages);
     conn->flags ^= CONN_PAGES;
     return true;
@@ -188,7 +199,6 @@ static bool may_shake_hands(struct io *io, struct conn *conn)
     if (!(conn->flags & CONN_PAGES))
         return true;
     if (!change_quota(io, conn, false)) {
-        io_count(io, IO_STAT_REFUSED_HANDSHAKES, 1);
         session_refuse_http(io, conn, 503);
         return false;
     }
@@ -204,8 +214,10 @@ static void ask(struct io *io, struct conn *conn, struct span request, uint8_t f
         return;
     }
     /* A full lane would hold up this actor's devices, too: rather send this one away. */
-    if (port_room(io->port, io->web_index) == 0 || !change_quota(io, conn, true)) {
+    bool is_full = port_room(io->port, io->web_index) == 0;
+    if (is_full)
         io_count(io, IO_STAT_REFUSED_PAGES, 1);
+    if (is_full || !change_quota(io, conn, true)) {
         session_refuse_http(io, conn, 503);
         return;
     }

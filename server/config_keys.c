@@ -186,6 +186,16 @@ const struct config_key config_keys[] = {
             "eighth is for limits.exempt_addresses, so that who sits at this machine gets in.",
     },
     {
+        "limits.pages_per_address",
+        KEY_COUNT,
+        "connections",
+        FIELD(limits.pages_per_address_max),
+        RANGE(1, UINT16_MAX, 32),
+        .zero_means = "any number",
+        .why = "Of those, connections of one address: 503 beyond. A browser opens up to six; where "
+               "many people come from one address, behind a NAT or a proxy, raise this.",
+    },
+    {
         "limits.connections_per_address",
         KEY_COUNT,
         "connections",

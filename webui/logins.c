@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "core/address.h"
+
 /* Thread: the worker's. The web actor reads the place only after it has seen the verdict. */
 static void on_verdict(void *context, uint32_t worker_index, uint64_t token,
                        enum passwd_verdict verdict)
@@ -43,9 +45,27 @@ static enum login_state state_of(const struct login *login)
     return (enum login_state)atomic_load_explicit(&login->state, memory_order_acquire);
 }
 
-bool logins_begin(struct logins *logins, const struct asker *asker, struct passwd_set *accounts,
-                  struct span user, struct span password)
+/* How many logins of @asker's address (of an IPv6 one, of its network) are not answered yet? */
+static uint32_t count_of_address(const struct logins *logins, const struct asker *asker)
 {
+    struct address_key key = address_key_of(asker->request.peer_ip);
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < LOGINS_MAX; i++) {
+        const struct login *login = &logins->at[i];
+
+        if (state_of(login) != LOGIN_FREE &&
+            address_key_of(login->asker.request.peer_ip).value == key.value)
+            count++;
+    }
+    return count;
+}
+
+enum logins_answer logins_begin(struct logins *logins, const struct asker *asker, bool is_exempt,
+                                struct passwd_set *accounts, struct span user, struct span password)
+{
+    if (!is_exempt && count_of_address(logins, asker) >= LOGINS_PER_ADDRESS_MAX)
+        return LOGINS_ADDRESS_FULL;
     for (uint32_t i = 0; i < LOGINS_MAX; i++) {
         struct login *login = &logins->at[i];
 
@@ -57,9 +77,9 @@ bool logins_begin(struct logins *logins, const struct asker *asker, struct passw
         login->user[user.bytes_count] = '\0';
         atomic_store_explicit(&login->state, LOGIN_WAITING, memory_order_relaxed);
         must(auth_workers_submit(logins->workers, accounts, user, password, i));
-        return true;
+        return LOGINS_BEGUN;
     }
-    return false;
+    return LOGINS_FULL;
 }
 
 struct login *logins_next(struct logins *logins)

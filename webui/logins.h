@@ -15,7 +15,8 @@
 #include "core/lane.h"
 #include "webui/http.h"
 
-#define LOGINS_MAX 8u /* more at once are asked to come back: it bounds what guessing may cost */
+#define LOGINS_MAX             8u /* more at once must come back: it bounds what guessing may cost */
+#define LOGINS_PER_ADDRESS_MAX 2u /* of those; so one address cannot keep the others out */
 
 /* Whom an answer is for, once there is one. The request's spans are empty. */
 struct asker {
@@ -54,9 +55,17 @@ void logins_stop(struct logins *logins);
 
 /* All below: the web actor's thread. */
 
-/* Begin to check. @user: at most PASSWD_USER_BYTES_MAX. false: too many are being checked. */
-MUST_CHECK bool logins_begin(struct logins *logins, const struct asker *asker,
-                             struct passwd_set *accounts, struct span user, struct span password);
+enum logins_answer {
+    LOGINS_BEGUN = 0,
+    LOGINS_FULL,         /* too many are being checked */
+    LOGINS_ADDRESS_FULL, /* too many of this address are */
+};
+
+/* Begin to check. @user: at most PASSWD_USER_BYTES_MAX. @is_exempt: its address may take any number
+ * of places. */
+MUST_CHECK enum logins_answer logins_begin(struct logins *logins, const struct asker *asker,
+                                           bool is_exempt, struct passwd_set *accounts,
+                                           struct span user, struct span password);
 
 /* A login that was judged: RIGHT, WRONG or FAILED; then logins_end(). NULL: none is. */
 struct login *logins_next(struct logins *logins);

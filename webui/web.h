@@ -31,6 +31,9 @@
     X(LOGINS, "logins_total", "logins", "log-ins with the right password")                         \
     X(LOGINS_FAILED, "logins_failed_total", "logins", "log-ins with a wrong user or password")     \
     X(LOGINS_LIMITED, "logins_limited_total", "logins", "log-ins put off: too many attempts")      \
+    X(LOGINS_FULL, "logins_full_total", "logins", "log-ins put off: eight are being checked")      \
+    X(LOGINS_ADDRESS_FULL, "logins_address_full_total", "logins",                                  \
+      "log-ins put off: two of that address are being checked")                                    \
     X(SESSIONS, "sessions", "sessions", "users logged in at the moment")                           \
     X(ACTIONS, "actions_total", "actions", "what users did to devices")                            \
     X(TURNS, "turns_total", "turns", "turns of the loop")                                          \

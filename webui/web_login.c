@@ -135,14 +135,15 @@ void web_end_line(void *context, struct conn_handle line)
                                 .msg = msg_copy(web->mem, span_of(reason, strlen(reason)))});
 }
 
-static void put_off(struct web *web, const struct asker *asker, uint32_t seconds, const char *text)
+static void put_off(struct web *web, const struct asker *asker, enum web_stat stat,
+                    uint32_t seconds, const char *text)
 {
     struct reply reply = reply_error(429, text);
     char ip[WEB_IP_BYTES];
 
     web_ip_text(asker->request.peer_ip, ip);
     log_event(LOG_LEVEL_WARNING, "web.login_limited", "address=%s wait_s=%u", ip, seconds);
-    web_count(web, WEB_STAT_LOGINS_LIMITED, 1);
+    web_count(web, stat, 1);
     reply_header(&reply, "Retry-After: %u", seconds);
     web_reply(web, asker, &reply);
 }
@@ -154,7 +155,7 @@ static void begin_login(struct web *web, const struct asker *asker, struct span 
     uint32_t wait_s = guard_login_wait_s(web->guard, asker->request.peer_ip, guard_clock());
 
     if (wait_s > 0) {
-        put_off(web, asker, wait_s, TOO_MANY);
+        put_off(web, asker, WEB_STAT_LOGINS_LIMITED, wait_s, TOO_MANY);
         return;
     }
     refresh_accounts(web);
@@ -166,8 +167,18 @@ static void begin_login(struct web *web, const struct asker *asker, struct span 
     user.bytes_count = min_size(user.bytes_count, PASSWD_USER_BYTES_MAX + 1);
     if (user.bytes_count > PASSWD_USER_BYTES_MAX)
         user.bytes_count = 0; /* nobody is called so: as wrong as any other, after the same time */
-    if (!logins_begin(&web->logins, &later, web->accounts.set, user, password))
-        put_off(web, asker, 1, "others are logging in; try again");
+    switch (logins_begin(&web->logins, &later, guard_is_exempt(web->guard, asker->request.peer_ip),
+                         web->accounts.set, user, password)) {
+    case LOGINS_BEGUN:
+        return;
+    case LOGINS_FULL:
+        put_off(web, asker, WEB_STAT_LOGINS_FULL, 1, "others are logging in; try again");
+        return;
+    case LOGINS_ADDRESS_FULL:
+        put_off(web, asker, WEB_STAT_LOGINS_ADDRESS_FULL, 1,
+                "others of this address are logging in; try again");
+        return;
+    }
 }
 
 void web_login(struct web *web, const struct asker *asker)
@@ -220,7 +231,7 @@ static void answer_login(struct web *web, const struct login *login)
     char ip[WEB_IP_BYTES];
 
     if (wait_s > 0) { /* others failed meanwhile: what this one would be told shall not be known */
-        put_off(web, &login->asker, wait_s, TOO_MANY);
+        put_off(web, &login->asker, WEB_STAT_LOGINS_LIMITED, wait_s, TOO_MANY);
         return;
     }
     web_ip_text(login->asker.request.peer_ip, ip);

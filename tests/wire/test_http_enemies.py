@@ -177,15 +177,23 @@ class GreedyTest(HttpTest):
         self.assertEqual(self.web.read_http()[0], 431)
 
 
-class PageRoomTest(HttpTest):
-    config = 'limits { pages = 16  handshake_ms = 1h  exempt_addresses = "127.0.0.1" }'
+class ReadersTest(HttpTest):
+    """Words for those who take places of readers of pages."""
 
-    def is_served(self, source):
+    def read_page(self, source):
+        """A connection, and whether it was given what it asked for."""
         reader = self.dial(source=source)
         reader.send(b"GET /rtl/smq.js HTTP/1.1\r\nHost: h\r\n\r\n")
-        status = reader.read_http()[0]
+        status = self.answer(reader).status
         self.assertIn(status, (200, 503))
-        return status == 200
+        return reader, status == 200
+
+    def is_served(self, source):
+        return self.read_page(source)[1]
+
+
+class PageRoomTest(ReadersTest):
+    config = 'limits { pages = 16  handshake_ms = 1h  exempt_addresses = "127.0.0.1" }'
 
     def test_others_leave_some_to_exempt_addresses_and_who_is_refused_is_counted(self):
         since = self.server.counter("io.refused_pages_total")
@@ -194,6 +202,45 @@ class PageRoomTest(HttpTest):
         served = [self.is_served("127.0.0.1") for _ in range(4)]
         self.assertEqual(served, [True] * 2 + [False] * 2)
         self.assert_counts("io.refused_pages_total", 8, since)
+
+
+class PageRoomPerAddressTest(ReadersTest):
+    config = (
+        'limits { pages = 16  pages_per_address = 3  handshake_ms = 1h  exempt_addresses = "127.0.0.1" }'
+    )
+
+    def setUp(self):
+        super().setUp()
+        self.wait_until(lambda: self.server.counter("io.open") == 0, "earlier ones are gone")
+
+    def assert_full(self, source):
+        since = self.server.counter("io.refused_address_pages_total")
+        self.assertFalse(self.is_served(source))
+        self.assert_counts("io.refused_address_pages_total", 1, since)
+
+    def test_one_address_cannot_take_the_places_of_others_and_an_exempt_one_may_have_any_number(self):
+        since = self.server.counter("io.refused_address_pages_total")
+        served = [self.is_served("127.0.0.2") for _ in range(10)]
+        self.assertEqual(served, [True] * 3 + [False] * 7)
+        self.assert_counts("io.refused_address_pages_total", 7, since)
+        self.assert_counts("io.refused_pages_total", 0)
+        self.server.wait_for_log("WARNING address.refused address=127.0.0.2 why=pages_per_address")
+        for source in ("127.0.0.3", "127.0.0.4"):
+            self.assertEqual([self.is_served(source) for _ in range(4)], [True] * 3 + [False])
+        self.assertEqual([self.is_served("127.0.0.1") for _ in range(7)], [True] * 7)
+
+    def test_who_leaves_gives_his_place_back(self):
+        readers = [self.read_page("127.0.0.2")[0] for _ in range(3)]
+        self.assert_full("127.0.0.2")
+        readers[0].close()
+        self.wait_until(lambda: self.is_served("127.0.0.2"), "there is room again")
+
+    def test_who_goes_on_as_a_device_reads_no_pages_any_more(self):
+        readers = [self.read_page("127.0.0.2")[0] for _ in range(3)]
+        readers[0].send(http_head())
+        readers[0].read_init()
+        self.assertTrue(self.is_served("127.0.0.2"))
+        self.assert_full("127.0.0.2")
 
 
 class PatientTest(HttpTest):

@@ -22,7 +22,8 @@ static struct mem mem;
 static struct guard guard;
 static uint32_t now = 1000;
 
-static struct config config = {.limits = {.connections_per_address_max = 3,
+static struct config config = {.limits = {.pages_per_address_max = 2,
+                                          .connections_per_address_max = 3,
                                           .connects_per_address_max = 100,
                                           .failures_per_address_max = 3,
                                           .ban_ms = 10000,
@@ -102,6 +103,32 @@ Test(guard, bounds_the_new_connections_in_a_second)
         cr_assert_eq(admit("192.0.2.7"), GUARD_TOO_FAST);
     now += SECONDS(1);
     cr_assert_eq(admit("192.0.2.7"), GUARD_OK, "refusals are not paid for");
+}
+
+Test(guard, bounds_the_readers_of_pages_of_an_address)
+{
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(admit("192.0.2.7"), GUARD_OK);
+    cr_assert_eq(admit("192.0.2.8"), GUARD_OK);
+    cr_assert(guard_take_page(&guard, ip_of("192.0.2.7")));
+    cr_assert(guard_take_page(&guard, ip_of("192.0.2.7")));
+    cr_assert_not(guard_take_page(&guard, ip_of("192.0.2.7")));
+    cr_assert(guard_take_page(&guard, ip_of("192.0.2.8")), "others may");
+    guard_give_page(&guard, ip_of("192.0.2.7"));
+    cr_assert(guard_take_page(&guard, ip_of("192.0.2.7")), "a place that got free");
+    for (int i = 0; i < 2; i++)
+        guard_give_page(&guard, ip_of("192.0.2.7"));
+    for (int i = 0; i < 3; i++)
+        guard_leave(&guard, ip_of("192.0.2.7"));
+}
+
+Test(guard, lets_an_address_have_any_number_of_pages_where_the_limit_is_off)
+{
+    guard.pages_max = 0;
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(admit("192.0.2.7"), GUARD_OK);
+        cr_assert(guard_take_page(&guard, ip_of("192.0.2.7")));
+    }
 }
 
 Test(guard, asks_nothing_of_exempt_addresses)

@@ -392,6 +392,42 @@ static void more_log_ins_at_once_than_there_is_room_are_put_off(void)
         answer_count++;
     }
     CHECK_EQUAL(put_off_count, 4);
+    CHECK_EQUAL(web_stats(web)[WEB_STAT_LOGINS_FULL], 4);
+    stop();
+}
+
+/* Eight wrong passwords of one address at once: how many are checked? */
+static uint32_t checked_of_eight(uint8_t last_of_ip)
+{
+    char request[1024];
+    uint32_t checked_count = 0;
+    uint32_t answer_count = 0;
+
+    login_text("wrong", request);
+    for (uint8_t i = 1; i <= 8; i++)
+        send_raw(i, request, ENVELOPE_SECURE, last_of_ip);
+    turn();
+    while (answer_count < 8) {
+        if (!take()) {
+            wait_for_verdict();
+            continue;
+        }
+        CHECK(code() == 401 || code() == 429);
+        checked_count += code() == 401;
+        answer_count++;
+    }
+    return checked_count;
+}
+
+static void one_address_cannot_take_all_places_for_log_ins(void)
+{
+    start();
+    CHECK_EQUAL(checked_of_eight(9), 2);
+    CHECK_EQUAL(web_stats(web)[WEB_STAT_LOGINS_ADDRESS_FULL], 6);
+    CHECK_EQUAL(checked_of_eight(9), 2); /* the places are free again */
+    CHECK_EQUAL(checked_of_eight(0), 8); /* this machine is exempt */
+    CHECK_EQUAL(web_stats(web)[WEB_STAT_LOGINS_ADDRESS_FULL], 12);
+    CHECK_EQUAL(web_stats(web)[WEB_STAT_LOGINS_FULL], 0);
     stop();
 }
 
@@ -611,6 +647,7 @@ int main(int argc, char **argv)
         CHECK_TEST(passwords_are_not_taken_in_the_clear_from_elsewhere),
         CHECK_TEST(a_session_ends_when_nobody_uses_it),
         CHECK_TEST(more_log_ins_at_once_than_there_is_room_are_put_off),
+        CHECK_TEST(one_address_cannot_take_all_places_for_log_ins),
         CHECK_TEST(the_end_does_not_wait_for_passwords),
         CHECK_TEST(a_list_is_gathered_from_all),
         CHECK_TEST(news_for_a_page_begin_before_the_list_that_it_asks_for),
