@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/siphash.h"
-
 #define COST_LOG2_DEFAULT  13u /* passwd.h says why */
 #define BLOCK_DEFAULT      8u
 #define PARALLEL_DEFAULT   1u
@@ -48,13 +46,16 @@ struct account {
     _Atomic uint64_t remembered[HASH_BYTES / 8]; /* zeros: nothing */
 };
 
+/* What a check costs shall tell nothing about its user. So each check computes one hash of every
+ * price (ln, r, p) that stands in the file: the user's own at his price, and those of nobodies at
+ * the others. Usually that is one hash, and all are nobodies for an unknown name. */
 struct passwd_set {
     _Atomic uint32_t ref_count;
     uint32_t count;
-    struct siphash_key key;         /* draws the account that an unknown name is checked against */
     uint8_t memory_key[HASH_BYTES]; /* of what is remembered */
-    struct account nobody;          /* that account, when there is none */
-    struct account accounts[];      /* in the order of their names */
+    uint32_t price_count;           /* at least 1 */
+    struct account nobodies[PASSWD_PRICES_MAX];
+    struct account accounts[]; /* in the order of their names */
 };
 
 static size_t check_bytes(const struct account *account)
@@ -291,13 +292,48 @@ static struct passwd_set *set_new(uint32_t account_count)
 
     must(set);
     atomic_init(&set->ref_count, 1);
-    set->nobody = (struct account){.cost_log2 = COST_LOG2_DEFAULT,
-                                   .block = BLOCK_DEFAULT,
-                                   .parallel = PARALLEL_DEFAULT,
-                                   .salt_bytes = SALT_BYTES};
-    RAND_bytes((uint8_t *)&set->key, sizeof(set->key));
     RAND_bytes(set->memory_key, sizeof(set->memory_key));
     return set;
+}
+
+static bool has_price_of(const struct account *a, const struct account *b)
+{
+    return a->cost_log2 == b->cost_log2 && a->block == b->block && a->parallel == b->parallel;
+}
+
+static bool add_price(struct passwd_set *set, const struct account *account)
+{
+    for (uint32_t i = 0; i < set->price_count; i++)
+        if (has_price_of(&set->nobodies[i], account))
+            return true;
+    if (set->price_count == PASSWD_PRICES_MAX)
+        return false;
+    struct account *nobody = &set->nobodies[set->price_count++];
+
+    *nobody = (struct account){.cost_log2 = account->cost_log2,
+                               .block = account->block,
+                               .parallel = account->parallel,
+                               .salt_bytes = SALT_BYTES};
+    RAND_bytes(nobody->salt, SALT_BYTES);
+    return true;
+}
+
+static bool find_prices(struct passwd_set *set, const char *path, char *error)
+{
+    static const struct account usual = {.cost_log2 = COST_LOG2_DEFAULT,
+                                         .block = BLOCK_DEFAULT,
+                                         .parallel = PARALLEL_DEFAULT};
+
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct account *account = &set->accounts[i];
+
+        if (!add_price(set, account))
+            return auth_error_at(error, path, account->line,
+                                 "more than %u different ln, r, p in one file: each login would "
+                                 "take the time of all of them; `smq passwd` writes the usual ones",
+                                 PASSWD_PRICES_MAX);
+    }
+    return set->count > 0 || add_price(set, &usual);
 }
 
 static bool refuse_doubles(const struct passwd_set *set, const char *path, char *error)
@@ -336,6 +372,7 @@ struct passwd_set *passwd_parse(struct span text, const char *path, char *error)
         good = read_account(line, path, lines.line, &set->accounts[set->count], error);
         set->count++;
     }
+    good = good && find_prices(set, path, error);
     if (good) {
         qsort(set->accounts, set->count, sizeof(set->accounts[0]), compare_accounts);
         good = refuse_doubles(set, path, error);
@@ -401,16 +438,19 @@ static void digest(const struct passwd_set *set, const struct account *account,
 bool passwd_recall(const struct passwd_set *set, struct span user, struct span password)
 {
     const struct account *account = find(set, user);
+    bool is_known = account != NULL;
     uint64_t words[HASH_BYTES / 8];
     uint64_t difference = 0;
 
-    if (!account || password.bytes_count > PASSWD_PASSWORD_BYTES_MAX)
+    if (password.bytes_count > PASSWD_PASSWORD_BYTES_MAX)
         return false;
+    if (!is_known)
+        account = &set->nobodies[0]; /* the same work */
     digest(set, account, password, words);
     for (size_t i = 0; i < COUNT_OF(words); i++)
         difference |=
             words[i] ^ atomic_load_explicit(&account->remembered[i], memory_order_relaxed);
-    return difference == 0;
+    return difference == 0 && is_known;
 }
 
 static void remember(const struct passwd_set *set, const struct account *account,
@@ -426,35 +466,37 @@ static void remember(const struct passwd_set *set, const struct account *account
 
 /* -- checking -- */
 
-/* Whose hash is computed for @user: his own, or for a stranger always the same other one's. */
-static const struct account *checked_account(const struct passwd_set *set, struct span user)
+size_t passwd_check_bytes(const struct passwd_set *set)
 {
-    const struct account *account = find(set, user);
+    size_t most = 0;
 
-    if (account)
-        return account;
-    return set->count > 0 ? &set->accounts[siphash(&set->key, user) % set->count] : &set->nobody;
-}
-
-size_t passwd_check_bytes(const struct passwd_set *set, struct span user)
-{
-    return check_bytes(checked_account(set, user));
+    for (uint32_t i = 0; i < set->price_count; i++)
+        if (most < check_bytes(&set->nobodies[i]))
+            most = check_bytes(&set->nobodies[i]);
+    return most;
 }
 
 enum passwd_verdict passwd_check(const struct passwd_set *set, struct span user,
                                  struct span password)
 {
-    const struct account *checked = checked_account(set, user);
-    bool is_known = find(set, user) != NULL;
-    uint8_t hash[HASH_BYTES];
+    const struct account *account = find(set, user);
+    bool failed = false;
+    bool is_right = false;
 
-    if (!hash_password(checked, password, hash))
+    for (uint32_t i = 0; i < set->price_count; i++) {
+        bool is_his = account && has_price_of(account, &set->nobodies[i]);
+        const struct account *checked = is_his ? account : &set->nobodies[i];
+        uint8_t hash[HASH_BYTES] = {0};
+
+        failed |= !hash_password(checked, password, hash);
+        is_right |= (CRYPTO_memcmp(hash, checked->hash, HASH_BYTES) == 0) & is_his;
+        OPENSSL_cleanse(hash, sizeof(hash));
+    }
+    if (failed)
         return PASSWD_FAILED;
-    bool is_right = CRYPTO_memcmp(hash, checked->hash, HASH_BYTES) == 0 && is_known &&
-                    password.bytes_count <= PASSWD_PASSWORD_BYTES_MAX;
-    OPENSSL_cleanse(hash, sizeof(hash));
+    is_right = is_right && password.bytes_count <= PASSWD_PASSWORD_BYTES_MAX;
     if (is_right)
-        remember(set, checked, password);
+        remember(set, account, password);
     return is_right ? PASSWD_RIGHT : PASSWD_WRONG;
 }
 
@@ -465,8 +507,7 @@ bool passwd_is_same(const struct passwd_set *a, const struct passwd_set *b, stru
 
     if (!one || !two)
         return false;
-    return one->cost_log2 == two->cost_log2 && one->block == two->block &&
-           one->parallel == two->parallel && one->salt_bytes == two->salt_bytes &&
+    return has_price_of(one, two) && one->salt_bytes == two->salt_bytes &&
            memcmp(one->salt, two->salt, one->salt_bytes) == 0 &&
            memcmp(one->hash, two->hash, HASH_BYTES) == 0;
 }

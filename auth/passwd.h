@@ -11,7 +11,8 @@
  * then expensive to try words on, because each guess needs these megabytes too; a broker on a
  * machine of 64 MB can still afford one check at a time, and checks are made by few workers for
  * that reason (auth/workers.h). 2^14 would take 16 MB, which is half of such a broker's limit. Who
- * has the memory writes a larger "ln" into the file: each line says its own.
+ * has the memory writes a larger "ln" into the file. Each line says its own; but as what a check
+ * costs must not tell who exists, each check pays for all the different ones in the file.
  *
  * A set is counted, and but for what it remembers immutable: a reload makes a new one, and who
  * still checks against the old one keeps it alive.
@@ -24,6 +25,7 @@
 #define PASSWD_USER_BYTES_MAX     64u
 #define PASSWD_PASSWORD_BYTES_MAX 190u /* "user:password" must fit the 255 bytes of a Connect */
 #define PASSWD_LINE_BYTES         256u /* a line as it is written, its zero included */
+#define PASSWD_PRICES_MAX         4u   /* different ln, r, p in one file */
 #define PASSWD_CHECK_BYTES_MAX    (32u << 20) /* memory of one check: refused beyond that */
 
 struct passwd_set;
@@ -54,15 +56,15 @@ uint32_t passwd_count(const struct passwd_set *set);
 /**
  * Is @password that of @user?
  *
- * Cost:   8 MB and 25 ms (what the line asks for), whether the user exists or not: for an unknown
- *         name the hash of some account is computed, the same one each time, and thrown away.
+ * Cost:   8 MB and 25 ms (what the lines ask for), the same for every name, of a user or of nobody,
+ *         and for every password: one hash of each ln, r, p that stands in the file.
  * Thread: any that may be slow: a worker, never an I/O thread.
  */
 MUST_CHECK enum passwd_verdict passwd_check(const struct passwd_set *set, struct span user,
                                             struct span password);
 
 /* The memory one such check takes while it runs. */
-size_t passwd_check_bytes(const struct passwd_set *set, struct span user);
+size_t passwd_check_bytes(const struct passwd_set *set);
 
 /**
  * Was @password right for @user before, in this set?

@@ -52,7 +52,7 @@ static void job_end(struct job *job)
 static enum passwd_verdict check(const struct job *job, struct mem *mem)
 {
     struct span user = span_of(job->user, job->user_bytes);
-    int64_t bytes = (int64_t)passwd_check_bytes(job->set, user);
+    int64_t bytes = (int64_t)passwd_check_bytes(job->set);
 
     if (mem)
         mem_count(mem, MEM_OTHER, bytes);

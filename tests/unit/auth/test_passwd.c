@@ -29,12 +29,17 @@ void *OPENSSL_memory_alloc(size_t bytes);
 void OPENSSL_memory_free(void *block);
 size_t OPENSSL_memory_get_size(void *block);
 
-static size_t allocated_bytes;
+#define LARGE_BYTES (64u << 10) /* only scrypt's tables are */
+#define LARGE_MAX   16u
+
 static size_t refused_from_bytes = SIZE_MAX;
+static size_t large_bytes[LARGE_MAX]; /* of each, in the order they were asked for */
+static uint32_t large_count;
 
 void *OPENSSL_memory_alloc(size_t bytes)
 {
-    allocated_bytes += bytes;
+    if (bytes >= LARGE_BYTES && large_count < LARGE_MAX)
+        large_bytes[large_count++] = bytes;
     return bytes < refused_from_bytes ? malloc(bytes > 0 ? bytes : 1) : NULL;
 }
 
@@ -100,23 +105,88 @@ static void the_password_of_another_is_not_right_for_an_unknown_user(void)
     passwd_unref(set);
 }
 
-static void an_unknown_user_costs_what_a_wrong_password_costs(void)
-{
-    struct passwd_set *set = parse(ALICE "\n");
-    struct passwd_set *empty = parse("# nobody\n");
+/* scrypt's table, which says with which parameters it ran: RFC 7914 §6. */
+#define TABLE_BYTES(cost_log2, block, parallel)                                                    \
+    ((size_t)128 * (block) * ((1u << (cost_log2)) + 1 + (parallel)))
 
-    allocated_bytes = 0;
-    CHECK_EQUAL(check(set, "alice", "wrong"), PASSWD_WRONG);
-    size_t known_bytes = allocated_bytes;
-    CHECK(known_bytes > 8u << 20);
-    allocated_bytes = 0;
-    CHECK_EQUAL(check(set, "carol", "wrong"), PASSWD_WRONG);
-    CHECK_EQUAL(allocated_bytes, known_bytes);
-    allocated_bytes = 0;
-    CHECK_EQUAL(check(empty, "carol", "wrong"), PASSWD_WRONG);
-    CHECK_EQUAL(allocated_bytes, known_bytes);
-    passwd_unref(empty);
+/* Each check of @set must compute these hashes and no other, in this order. */
+static void expect_cost(const struct passwd_set *set, const size_t *tables, uint32_t table_count)
+{
+    static const struct {
+        const char *user, *password;
+    } tries[] = {
+        {"alice", "correct horse"},
+        {"alice", "wrong"},
+        {"alice", ""},
+        {"bob", "pa:ss"},
+        {"bob", "wrong"},
+        {"carol", "correct horse"},
+        {"carol", "wrong"},
+        {"", ""},
+        {"a name that is longer than any user's can be, by some bytes: 67 bytes", "wrong"},
+    };
+    char name[16];
+
+    CHECK(set != NULL);
+    for (size_t i = 0; i < COUNT_OF(tries) + 20; i++) {
+        snprintf(name, sizeof(name), "stranger-%zu", i);
+        large_count = 0;
+        (void)check(set, i < COUNT_OF(tries) ? tries[i].user : name,
+                    i < COUNT_OF(tries) ? tries[i].password : "wrong");
+        CHECK_EQUAL(large_count, table_count);
+        for (uint32_t j = 0; j < table_count; j++)
+            CHECK_EQUAL(large_bytes[j], tables[j]);
+    }
+}
+
+static void a_check_costs_the_same_for_whatever_user_and_password(void)
+{
+    static const size_t usual[] = {TABLE_BYTES(13, 8, 1)};
+    static const size_t cheap[] = {TABLE_BYTES(10, 4, 2)};
+    static const size_t mixed[] = {TABLE_BYTES(13, 8, 1), TABLE_BYTES(10, 4, 2)};
+    static const struct {
+        const char *text;
+        const size_t *tables;
+        uint32_t table_count;
+    } files[] = {
+        {"# nobody\n", usual, 1},
+        {ALICE "\n", usual, 1},
+        {BOB "\n", cheap, 1},
+        {ALICE "\n" BOB "\n", mixed, 2},
+        {BOB "\nzoe:" METHOD_ANY, cheap, 1},
+        {ALICE "\n" BOB "\nzoe:" METHOD_ANY, mixed, 2},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(files); i++) {
+        struct passwd_set *set = parse(files[i].text);
+
+        expect_cost(set, files[i].tables, files[i].table_count);
+        CHECK(passwd_check_bytes(set) <= files[i].tables[0]);
+        CHECK(passwd_check_bytes(set) > files[i].tables[0] * 9 / 10);
+        passwd_unref(set);
+    }
+}
+
+/* All prices of a file are paid by each login, so there are few. */
+static void too_many_prices_in_a_file_are_refused(void)
+{
+    char text[1024] = "";
+
+    for (unsigned ln = 10; ln < 14; ln++)
+        snprintf(
+            text + strlen(text), sizeof(text) - strlen(text),
+            "u%u:$scrypt$ln=%u,r=4,p=2$MTIzNDU2Nzg$rdRT54uvNSPZ3T4lRygHEXsln7lHTcTAxlorM1zAlCE\n",
+            ln, ln);
+    struct passwd_set *set = parse(text);
+    CHECK(set != NULL);
     passwd_unref(set);
+    strcat(text, "bob2:" METHOD_ANY "\n"); /* a price that is there */
+    set = parse(text);
+    CHECK(set != NULL);
+    passwd_unref(set);
+    strcat(text, ALICE "\n");
+    CHECK(parse(text) == NULL);
+    CHECK(strstr(error, "users:6: more than 4 different ln, r, p") == error);
 }
 
 static void a_right_password_is_remembered_and_no_other(void)
@@ -377,7 +447,8 @@ int main(int argc, char **argv)
     static const struct check_test tests[] = {
         CHECK_TEST(hashes_of_others_are_right),
         CHECK_TEST(the_password_of_another_is_not_right_for_an_unknown_user),
-        CHECK_TEST(an_unknown_user_costs_what_a_wrong_password_costs),
+        CHECK_TEST(a_check_costs_the_same_for_whatever_user_and_password),
+        CHECK_TEST(too_many_prices_in_a_file_are_refused),
         CHECK_TEST(a_right_password_is_remembered_and_no_other),
         CHECK_TEST(without_memory_nobody_is_right),
         CHECK_TEST(a_line_we_make_is_right_and_each_has_its_own_salt),
