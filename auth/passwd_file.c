@@ -1,8 +1,8 @@
 /*
  * auth/passwd_file.c — a user's line in a password file: put in, or taken out. See auth/passwd.h.
  *
- * Thread: main of `smq`. Two people who edit one file at the same moment: the later one wins, and
- * the file is whole.
+ * Thread: main of `smq`; of smqd, before its actors run. Two people who edit one file at the same
+ * moment: the folder is locked meanwhile, so the later one adds to what the first has written.
  */
 #include <errno.h>
 #include <openssl/mem.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "auth/passwd.h"
+#include "core/files.h"
 
 /* Is this, of a file that was parsed, the line of @user? */
 static bool is_line_of(struct span line, struct span user)
@@ -64,7 +65,7 @@ static bool copy_with(struct span text, struct span user, struct span line, char
     return was_there;
 }
 
-bool passwd_file_set(const char *path, struct span user, struct span password, bool *is_new,
+static bool set_line(const char *path, struct span user, struct span password, bool *is_new,
                      char *error)
 {
     char line[PASSWD_LINE_BYTES + 1];
@@ -95,7 +96,7 @@ bool passwd_file_set(const char *path, struct span user, struct span password, b
     return good;
 }
 
-bool passwd_file_delete(const char *path, struct span user, char *error)
+static bool delete_line(const char *path, struct span user, char *error)
 {
     char *text;
     size_t text_bytes, out_bytes;
@@ -113,5 +114,37 @@ bool passwd_file_delete(const char *path, struct span user, char *error)
         good = text_file_replace(path, span_of(out, out_bytes), error);
     free(out);
     free(text);
+    return good;
+}
+
+/* -- with the folder locked -- */
+
+static int lock_folder(const char *path, char *error)
+{
+    int lock_fd = files_lock_folder_of(path);
+
+    if (lock_fd < 0)
+        auth_error(error, "%.400s: cannot lock its folder: %s", path, strerror(errno));
+    return lock_fd;
+}
+
+bool passwd_file_set(const char *path, struct span user, struct span password, bool *is_new,
+                     char *error)
+{
+    int lock_fd = lock_folder(path, error);
+    bool good = lock_fd >= 0 && set_line(path, user, password, is_new, error);
+
+    if (lock_fd >= 0)
+        close(lock_fd);
+    return good;
+}
+
+bool passwd_file_delete(const char *path, struct span user, char *error)
+{
+    int lock_fd = lock_folder(path, error);
+    bool good = lock_fd >= 0 && delete_line(path, user, error);
+
+    if (lock_fd >= 0)
+        close(lock_fd);
     return good;
 }

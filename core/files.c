@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,14 +55,36 @@ static bool fill(int fd, const struct stat *owned, mode_t mode, struct span byte
     return write_all(fd, bytes) && give_to(fd, owned) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
 }
 
-int files_replace(const char *path, mode_t mode, struct span bytes)
+/* false: too long. */
+static bool new_path_of(const char *path, char new_path[PATH_MAX])
+{
+    int length = snprintf(new_path, PATH_MAX, "%s" FILES_NEW, path);
+
+    return length >= 0 && length < PATH_MAX;
+}
+
+int files_lock_folder_of(const char *path)
+{
+    int fd = open_folder_of(path);
+
+    if (fd < 0)
+        return -1;
+    while (flock(fd, LOCK_EX) != 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+int files_prepare(const char *path, mode_t mode, struct span bytes)
 {
     char new_path[PATH_MAX];
     struct stat owned;
-    int length = snprintf(new_path, sizeof(new_path), "%s.new", path);
     int error = 0;
 
-    if (length < 0 || (size_t)length >= sizeof(new_path))
+    if (!new_path_of(path, new_path))
         return ENAMETOOLONG;
     int folder_fd = open_folder_of(path);
     if (folder_fd < 0)
@@ -72,12 +95,35 @@ int files_replace(const char *path, mode_t mode, struct span bytes)
         error = errno;
     if (fd >= 0 && close(fd) != 0 && error == 0)
         error = errno;
-    if (error == 0 && (rename(new_path, path) != 0 || fsync(folder_fd) != 0))
-        error = errno;
     if (fd >= 0 && error != 0)
         (void)unlink(new_path);
     close(folder_fd);
     return error;
+}
+
+int files_commit(const char *path)
+{
+    char new_path[PATH_MAX];
+    int error = 0;
+
+    if (!new_path_of(path, new_path))
+        return ENAMETOOLONG;
+    int folder_fd = open_folder_of(path);
+    if (folder_fd < 0)
+        return errno;
+    if (rename(new_path, path) != 0 || fsync(folder_fd) != 0)
+        error = errno;
+    if (error != 0 && error != ENOENT)
+        (void)unlink(new_path);
+    close(folder_fd);
+    return error;
+}
+
+int files_replace(const char *path, mode_t mode, struct span bytes)
+{
+    int error = files_prepare(path, mode, bytes);
+
+    return error != 0 ? error : files_commit(path);
 }
 
 int files_append(const char *path, mode_t mode, struct span bytes)

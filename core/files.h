@@ -18,8 +18,20 @@
  *
  * mode:    of the new file, whatever the umask.
  * Returns: 0, or an errno; then what was there is as it was.
+ *
+ * Two who replace the same file at once would share the new one: see files_lock_folder_of().
  */
 MUST_CHECK int files_replace(const char *path, mode_t mode, struct span bytes);
+
+/* The two halves of it, for who must do something else between them: "@path.new", whole and
+ * flushed; then the rename. ENOENT of the second: nothing was prepared. */
+#define FILES_NEW ".new"
+MUST_CHECK int files_prepare(const char *path, mode_t mode, struct span bytes);
+MUST_CHECK int files_commit(const char *path);
+
+/** Wait until nobody else has the lock of @path's folder, and take it. Gives a descriptor, whose
+ * close ends it; -1: see errno. */
+MUST_CHECK int files_lock_folder_of(const char *path);
 
 /** Write @bytes behind what is in the file, which is made with @mode if need be, and flush it.
  * Returns 0, or an errno; then a part of them may be there. */

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/files.h"
 #include "tls/ca_cert.h"
 #include "tls/ca_files.h"
 #include "tls/peer.h"
@@ -169,11 +170,11 @@ static bool write_root(const char *folder, const char *name, char *error)
 
     must(key && root);
     path_of(path, folder, ROOT_FILE);
-    bool good =
-        ca_write_certificate(path, root, error) && write_crl(folder, root, key, &empty, error);
+    bool good = ca_prepare_certificate(path, root, error) && ca_commit(path, error) &&
+                write_crl(folder, root, key, &empty, error);
     /* The key comes last: it is what says that a CA is here, and then everything is. */
     path_of(path, folder, ROOT_KEY_FILE);
-    good = good && ca_write_key(path, key, error);
+    good = good && ca_prepare_key(path, key, error) && ca_commit(path, error);
     X509_free(root);
     EVP_PKEY_free(key);
     return good;
@@ -210,25 +211,25 @@ static void serial_text_of(X509 *certificate, char text[CA_SERIAL_CHARS + 1])
         snprintf(text + 2 * i, 3, "%02x", ASN1_STRING_get0_data(serial)[i]);
 }
 
-/* Make a certificate and enter it into the index. NULL: the index could not be written. */
-static X509 *issue(struct tls_ca *ca, struct ca_request *request, const char *kind,
-                   const char *name, char *error)
-{
-    struct ca_line line = {.revoked = false, .revoked_at = "-"};
+/* A certificate comes into the world in three steps, so that whoever is killed between any two
+ * leaves nothing half done: its files are prepared ("X.new"); then the index names it, so that it
+ * can be revoked; then the files are renamed. */
 
+/* Make a certificate, and its line for the index. */
+static X509 *sign(struct tls_ca *ca, struct ca_request *request, const char *kind, const char *name,
+                  struct ca_line *line)
+{
+    *line = (struct ca_line){.revoked = false, .revoked_at = "-"};
     request->issuer = ca->root;
     request->issuer_key = ca->key;
     X509 *certificate = ca_certificate(request);
     must(certificate);
-    serial_text_of(certificate, line.serial);
-    snprintf(line.kind, sizeof(line.kind), "%s", kind);
-    snprintf(line.name, sizeof(line.name), "%s", name);
-    ca_time_print(time(NULL), line.issued);
-    ca_time_print(tls_time_s(X509_get0_notAfter(certificate)), line.expires);
-    if (ca_index_add(&ca->index, &line, error))
-        return certificate;
-    X509_free(certificate);
-    return NULL;
+    serial_text_of(certificate, line->serial);
+    snprintf(line->kind, sizeof(line->kind), "%s", kind);
+    snprintf(line->name, sizeof(line->name), "%s", name);
+    ca_time_print(time(NULL), line->issued);
+    ca_time_print(tls_time_s(X509_get0_notAfter(certificate)), line->expires);
+    return certificate;
 }
 
 /* "DNS:a,IP:::1": the names are checked, so none holds a comma or a colon that means more. */
@@ -267,13 +268,16 @@ static bool make_server(struct tls_ca *ca, const char *kind, EVP_PKEY *key, cons
                         char *error)
 {
     struct ca_request request = {CA_SERVER, name, alt_names, key, NULL, NULL};
+    struct ca_line line;
 
     must(key);
     if (strlen(name) > TLS_CA_DEVICE_BYTES)
         request.common_name = "smq server"; /* clients look at the alternative names only */
-    X509 *certificate = issue(ca, &request, kind, name, error);
-    bool good = certificate && ca_write_key(key_path, key, error) &&
-                ca_write_certificate(chain_path, certificate, error);
+    X509 *certificate = sign(ca, &request, kind, name, &line);
+    bool good = ca_prepare_key(key_path, key, error) &&
+                ca_prepare_certificate(chain_path, certificate, error) &&
+                ca_index_add(&ca->index, &line, error) && ca_commit(key_path, error) &&
+                ca_commit(chain_path, error);
     X509_free(certificate);
     EVP_PKEY_free(key);
     return good;
@@ -303,21 +307,21 @@ bool tls_ca_server(struct tls_ca *ca, const char *label, const char *const *name
 
 /* -- devices -- */
 
-static bool write_device_pem(const char *path, X509 *certificate, EVP_PKEY *key, char *error)
+static bool prepare_device_pem(const char *path, X509 *certificate, EVP_PKEY *key, char *error)
 {
     BIO *content = BIO_new(BIO_s_mem());
 
     must(content && PEM_write_bio_PrivateKey(content, key, NULL, NULL, 0, NULL, NULL) == 1 &&
          PEM_write_bio_X509(content, certificate) == 1);
-    bool good = ca_write(path, CA_MODE_SECRET, content, error);
+    bool good = ca_prepare(path, CA_MODE_SECRET, content, error);
     BIO_free(content);
     return good;
 }
 
 /* The form that firmware compiles in: both as DER, which every TLS library for small devices
  * reads without a PEM parser. The key is SEC 1 (RFC 5915). */
-static bool write_device_header(const char *path, const char *name, X509 *certificate,
-                                EVP_PKEY *key, char *error)
+static bool prepare_device_header(const char *path, const char *name, X509 *certificate,
+                                  EVP_PKEY *key, char *error)
 {
     uint8_t *certificate_der = NULL;
     uint8_t *key_der = NULL;
@@ -338,7 +342,7 @@ static bool write_device_header(const char *path, const char *name, X509 *certif
                key_bytes);
     ca_print_array(content, key_der, (size_t)key_bytes);
     BIO_printf(content, "};\n");
-    bool good = ca_write(path, CA_MODE_SECRET, content, error);
+    bool good = ca_prepare(path, CA_MODE_SECRET, content, error);
     BIO_free(content);
     OPENSSL_free(certificate_der);
     OPENSSL_free(key_der);
@@ -357,38 +361,78 @@ static const struct ca_line *find_valid(const struct tls_ca *ca, const char *kin
     return NULL;
 }
 
-bool tls_ca_device(struct tls_ca *ca, const char *name, struct tls_ca_device *device, char *error)
+/* The PEM comes last: as long as its ".new" is there, the rest of the work is to be done. */
+static bool commit_device(const struct tls_ca_device *device, char *error)
+{
+    return ca_commit(device->header_path, error) && ca_commit(device->pem_path, error);
+}
+
+/* Was the run that entered @line stopped before the device's files had their names? Their paths
+ * have been checked to have room for more. */
+static bool is_unfinished(const struct ca_line *line, const struct tls_ca_device *device)
+{
+    char error[TLS_CA_ERROR_BYTES];
+    char serial[CA_SERIAL_CHARS + 1] = "";
+    char new_path[PATH_MAX + 8];
+
+    snprintf(new_path, sizeof(new_path), "%s" FILES_NEW, device->pem_path);
+    X509 *certificate = ca_read_certificate(new_path, error);
+    if (certificate && ASN1_STRING_length(X509_get0_serialNumber(certificate)) == CA_SERIAL_BYTES)
+        serial_text_of(certificate, serial);
+    X509_free(certificate);
+    return strcmp(serial, line->serial) == 0;
+}
+
+static bool finish_device(const struct tls_ca_device *device, char *error)
+{
+    char new_path[PATH_MAX + 8];
+
+    snprintf(new_path, sizeof(new_path), "%s" FILES_NEW, device->header_path);
+    return access(new_path, F_OK) == 0 ? commit_device(device, error)
+                                       : ca_commit(device->pem_path, error);
+}
+
+static bool device_paths(const struct tls_ca *ca, const char *name, struct tls_ca_device *device,
+                         char *error)
 {
     char folder[PATH_MAX];
-    char alt_name[TLS_CA_DEVICE_BYTES + 8];
     char file[TLS_CA_DEVICE_BYTES + 8];
+
+    snprintf(file, sizeof(file), "%s.pem", name);
+    bool good = ca_path(folder, ca->folder, DEVICE_FOLDER, NULL, error) &&
+                ca_make_folder(folder, error) &&
+                ca_path(device->pem_path, folder, file, NULL, error);
+    snprintf(file, sizeof(file), "%s.h", name);
+    return good && ca_path(device->header_path, folder, file, NULL, error);
+}
+
+bool tls_ca_device(struct tls_ca *ca, const char *name, struct tls_ca_device *device, char *error)
+{
+    char alt_name[TLS_CA_DEVICE_BYTES + 8];
+    struct ca_line line;
 
     if (!tls_ca_device_name_is_good(name))
         return ca_error(error,
                         "'%.80s' cannot be a device's name: use 1 to %u letters, digits, '.', '-', "
                         "'_', and no '.' or '-' in front",
                         name, TLS_CA_DEVICE_BYTES);
+    if (!device_paths(ca, name, device, error))
+        return false;
     const struct ca_line *valid = find_valid(ca, DEVICE_FOLDER, name);
+    if (valid && is_unfinished(valid, device))
+        return finish_device(device, error);
     if (valid)
         return ca_error(error,
                         "%s has a certificate already, valid until %s; "
                         "`smq ca revoke %s` ends it",
                         name, valid->expires, name);
-    snprintf(file, sizeof(file), "%s.pem", name);
-    bool good = ca_path(folder, ca->folder, DEVICE_FOLDER, NULL, error) &&
-                ca_make_folder(folder, error) &&
-                ca_path(device->pem_path, folder, file, NULL, error);
-    snprintf(file, sizeof(file), "%s.h", name);
-    good = good && ca_path(device->header_path, folder, file, NULL, error);
-    if (!good)
-        return false;
-
     snprintf(alt_name, sizeof(alt_name), "DNS:%s", name);
     struct ca_request request = {CA_DEVICE, name, alt_name, ca_key_ecc(), NULL, NULL};
     must(request.key);
-    X509 *certificate = issue(ca, &request, DEVICE_FOLDER, name, error);
-    good = certificate && write_device_pem(device->pem_path, certificate, request.key, error) &&
-           write_device_header(device->header_path, name, certificate, request.key, error);
+    X509 *certificate = sign(ca, &request, DEVICE_FOLDER, name, &line);
+    bool good = prepare_device_pem(device->pem_path, certificate, request.key, error) &&
+                prepare_device_header(device->header_path, name, certificate, request.key, error) &&
+                ca_index_add(&ca->index, &line, error) && commit_device(device, error);
     X509_free(certificate);
     EVP_PKEY_free(request.key);
     return good;

@@ -43,33 +43,45 @@ bool ca_make_folder(const char *path, char *error)
 
 /* -- writing -- */
 
-bool ca_write(const char *path, unsigned mode, BIO *content, char *error)
+bool ca_prepare(const char *path, unsigned mode, BIO *content, char *error)
 {
     const uint8_t *bytes;
     size_t bytes_count;
 
     must(BIO_mem_contents(content, &bytes, &bytes_count) == 1);
-    int code = files_replace(path, mode, span_of(bytes, bytes_count));
+    int code = files_prepare(path, mode, span_of(bytes, bytes_count));
 
     return code == 0 || ca_error(error, "%s: cannot write this file: %s", path, strerror(code));
 }
 
-bool ca_write_certificate(const char *path, X509 *certificate, char *error)
+bool ca_commit(const char *path, char *error)
+{
+    int code = files_commit(path);
+
+    return code == 0 || ca_error(error, "%s: cannot write this file: %s", path, strerror(code));
+}
+
+bool ca_write(const char *path, unsigned mode, BIO *content, char *error)
+{
+    return ca_prepare(path, mode, content, error) && ca_commit(path, error);
+}
+
+bool ca_prepare_certificate(const char *path, X509 *certificate, char *error)
 {
     BIO *content = BIO_new(BIO_s_mem());
 
     must(content && PEM_write_bio_X509(content, certificate) == 1);
-    bool good = ca_write(path, CA_MODE_PUBLIC, content, error);
+    bool good = ca_prepare(path, CA_MODE_PUBLIC, content, error);
     BIO_free(content);
     return good;
 }
 
-bool ca_write_key(const char *path, EVP_PKEY *key, char *error)
+bool ca_prepare_key(const char *path, EVP_PKEY *key, char *error)
 {
     BIO *content = BIO_new(BIO_s_mem());
 
     must(content && PEM_write_bio_PrivateKey(content, key, NULL, NULL, 0, NULL, NULL) == 1);
-    bool good = ca_write(path, CA_MODE_SECRET, content, error);
+    bool good = ca_prepare(path, CA_MODE_SECRET, content, error);
     BIO_free(content);
     return good;
 }
@@ -203,11 +215,14 @@ bool ca_index_load(struct ca_index *index, const char *path, char *error)
     for (ssize_t bytes; good && (bytes = getline(&text, &room, file)) > 0;) {
         struct ca_line line;
 
-        if (text[bytes - 1] == '\n')
+        index->is_torn = text[bytes - 1] != '\n';
+        if (!index->is_torn)
             text[bytes - 1] = 0;
         good = line_read(text, &line);
         if (good)
             index_push(index, &line);
+        else if (index->is_torn)
+            good = true; /* the machine went down: of no certificate, for the line comes first */
     }
     if (!good)
         ca_error(error, "%s: line %zu of the index is damaged", path, index->line_count + 1);
@@ -234,14 +249,20 @@ bool ca_index_add(struct ca_index *index, const struct ca_line *line, char *erro
     must(text);
     line_print(text, line);
     must(BIO_mem_contents(text, &bytes, &bytes_count) == 1);
-    int code = files_append(index->path, CA_MODE_PUBLIC, span_of(bytes, bytes_count));
-    bool good = code == 0;
+    index_push(index, line);
+    bool good;
+    if (index->is_torn) { /* nothing can stand behind half a line */
+        good = ca_index_save(index, error);
+    } else {
+        int code = files_append(index->path, CA_MODE_PUBLIC, span_of(bytes, bytes_count));
 
-    if (!good)
-        ca_error(error, "%s: cannot write the index: %s", index->path, strerror(code));
+        good = code == 0 ||
+               ca_error(error, "%s: cannot write the index: %s", index->path, strerror(code));
+    }
     BIO_free(text);
-    if (good)
-        index_push(index, line);
+    index->is_torn = !good;
+    if (!good)
+        index->line_count--;
     return good;
 }
 

@@ -28,8 +28,12 @@ MUST_CHECK bool ca_make_folder(const char *path, char *error);
 /* Replace @path by what stands in the memory BIO @content: a new file, flushed, then renamed. */
 MUST_CHECK bool ca_write(const char *path, unsigned mode, BIO *content, char *error);
 
-MUST_CHECK bool ca_write_certificate(const char *path, X509 *certificate, char *error);
-MUST_CHECK bool ca_write_key(const char *path, EVP_PKEY *key, char *error);
+/* Its two halves; between them "@path.new" is there, whole. */
+MUST_CHECK bool ca_prepare(const char *path, unsigned mode, BIO *content, char *error);
+MUST_CHECK bool ca_commit(const char *path, char *error);
+
+MUST_CHECK bool ca_prepare_certificate(const char *path, X509 *certificate, char *error);
+MUST_CHECK bool ca_prepare_key(const char *path, EVP_PKEY *key, char *error);
 
 /* NULL: not there, or damaged. Give what they read. */
 MUST_CHECK X509 *ca_read_certificate(const char *path, char *error);
@@ -57,6 +61,7 @@ struct ca_index {
     char path[PATH_MAX];
     struct ca_line *lines;
     size_t line_count;
+    bool is_torn; /* the file ends in the middle of a line: who added it was stopped */
 };
 
 /* A missing file is an empty index. */

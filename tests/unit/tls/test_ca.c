@@ -222,6 +222,32 @@ static void a_damaged_index_is_found_by_line(void)
     }
 }
 
+/* As the machine's end in the middle of a write, or a full disk, leaves it. */
+static void half_a_line_at_the_end_of_the_index_is_forgotten(void)
+{
+    struct tls_ca_device device;
+
+    struct tls_ca *ca = begin_with_ca();
+    CHECK(tls_ca_device(ca, "pump-7", &device, error));
+    tls_ca_close(ca);
+    FILE *index = fopen(at("index.tsv"), "a");
+    must(index);
+    fputs("V\t00112233445566778899aabbccdd", index);
+    fclose(index);
+    for (uint32_t count = 1; count <= 3; count++) { /* the second time it has been mended */
+        char name[] = "pump-x";
+
+        name[5] = (char)('0' + count);
+        ca = tls_ca_open(folder, error);
+        CHECK(ca != NULL);
+        list(ca);
+        CHECK_EQUAL(listed_count, count);
+        CHECK(tls_ca_device(ca, name, &device, error));
+        tls_ca_close(ca);
+    }
+    end();
+}
+
 static void a_key_of_another_ca_is_found(void)
 {
     char command[256];
@@ -230,7 +256,8 @@ static void a_key_of_another_ca_is_found(void)
     snprintf(command, sizeof(command), "rm %s/ca.key", folder);
     must(system(command) == 0);
     EVP_PKEY *other = ca_key_ecc();
-    CHECK(ca_write_key(at("ca.key"), other, error));
+    CHECK(ca_prepare_key(at("ca.key"), other, error));
+    CHECK(ca_commit(at("ca.key"), error));
     EVP_PKEY_free(other);
     CHECK(tls_ca_open(folder, error) == NULL);
     CHECK(strstr(error, "not the certificate of the key") != NULL);
@@ -345,6 +372,7 @@ int main(int argc, char **argv)
         CHECK_TEST(keys_are_for_their_owner_alone),
         CHECK_TEST(a_device_has_one_valid_certificate_at_a_time),
         CHECK_TEST(a_damaged_index_is_found_by_line),
+        CHECK_TEST(half_a_line_at_the_end_of_the_index_is_forgotten),
         CHECK_TEST(a_key_of_another_ca_is_found),
         CHECK_TEST(a_broker_makes_what_it_needs_once),
         CHECK_TEST(this_machine_has_names),
