@@ -682,7 +682,8 @@ const struct config_key config_keys[] = {
         "ms",
         FIELD(web.session_ms),
         RANGE(60000, 30 * DAY_MS, 8 * 3600000),
-        .why = "A log-in ends after so long without a request.",
+        .why = "A log-in ends after so long without a request, and a week after it began. The web "
+               "UI's page makes one every few minutes while it can be seen, so it stays logged in.",
     },
     {
         "web.plain_login",

@@ -6,7 +6,8 @@
 
 static bool is_over(const struct sessions *sessions, const struct session *session, int64_t now_ms)
 {
-    return session->user[0] == '\0' || now_ms - session->last_used_ms >= sessions->timeout_ms;
+    return session->user[0] == '\0' || now_ms - session->last_used_ms >= sessions->timeout_ms ||
+           now_ms - session->opened_ms >= sessions->life_ms;
 }
 
 void sessions_add_line(struct sessions *sessions, struct session *session, struct conn_handle line)
@@ -57,6 +58,7 @@ void sessions_open(struct sessions *sessions, struct span user,
     sessions_close(sessions, place);
     memcpy(place->token, token, SESSION_TOKEN_BYTES);
     memcpy(place->user, user.data, user.bytes_count);
+    place->opened_ms = now_ms;
     place->last_used_ms = now_ms;
     for (uint32_t i = 0; i < SESSION_TOKEN_BYTES; i++)
         sprintf(text + (size_t)2 * i, "%02x", token[i]);

@@ -7,6 +7,10 @@
  * A session's token is 128 random bits. Whoever has it is the user, so it is compared in constant
  * time, and lives in this table only. Sessions do not survive a restart, and a session's WebSockets
  * do not survive the session, however it ends.
+ *
+ * A page of the web UI that can be seen asks for something every few minutes, and so stays logged
+ * in. The end of a session's life is for whoever has stolen a cookie, or a browser: no use puts it
+ * off.
  */
 #pragma once
 
@@ -18,10 +22,12 @@
 #define SESSION_USER_BYTES  64u
 #define SESSIONS_MAX        256u /* a log-in more ends the one that was silent longest */
 #define SESSION_LINES_MAX   16u  /* WebSockets of one; one more ends the oldest */
+#define SESSION_LIFE_MS     (7 * 24 * 3600000LL) /* a screen on a wall asks once a week */
 
 struct session {
     uint8_t token[SESSION_TOKEN_BYTES];
     char user[SESSION_USER_BYTES + 1]; /* "": free */
+    int64_t opened_ms;
     int64_t last_used_ms;
     struct conn_handle lines[SESSION_LINES_MAX]; /* generation 0: none; some may have closed */
     uint32_t line_index;                         /* where the next one goes: the oldest's place */
@@ -29,7 +35,8 @@ struct session {
 
 struct sessions {
     struct session at[SESSIONS_MAX];
-    int64_t timeout_ms;
+    int64_t timeout_ms; /* of one that nobody uses */
+    int64_t life_ms;    /* of any; at least timeout_ms */
     void (*end_line)(void *context, struct conn_handle line);
     void *context;
 };
@@ -48,7 +55,7 @@ void sessions_add_line(struct sessions *sessions, struct session *session, struc
 
 void sessions_close(struct sessions *sessions, struct session *session);
 
-/* Close those that nobody has used for so long. */
+/* Close those that nobody has used for so long, and those whose life is over. */
 void sessions_close_old(struct sessions *sessions, int64_t now_ms);
 
 uint32_t sessions_count(const struct sessions *sessions, int64_t now_ms);

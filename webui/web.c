@@ -532,6 +532,8 @@ struct web *web_create(const struct web_options *options, char *first_password, 
     web->root_fd = -1;
     web->list_body = body_of(web->mem);
     web->sessions.timeout_ms = options->config->web.session_ms;
+    web->sessions.life_ms =
+        web->sessions.timeout_ms > SESSION_LIFE_MS ? web->sessions.timeout_ms : SESSION_LIFE_MS;
     web->sessions.end_line = web_end_line;
     web->sessions.context = web;
     route_prefix(options->config->web.ui, web->prefix);

@@ -72,7 +72,7 @@ void web_session_facts(struct web *web, const struct asker *asker, const char *u
     body_put_json_text(&body, SMQD_VERSION);
     body_put_text(&body, ",\"host\":");
     body_put_json_text(&body, host);
-    body_put_text(&body, "}\n");
+    body_printf(&body, ",\"session_ms\":%lld}\n", (long long)web->sessions.timeout_ms);
     if (cookie)
         reply_header(&reply, "Set-Cookie: %s=%s; Path=/; HttpOnly; SameSite=Strict%s",
                      HTTP_COOKIE_NAME, cookie, asker->request.is_secure ? "; Secure" : "");

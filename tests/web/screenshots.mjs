@@ -19,7 +19,8 @@ async function pictures(browser, url, password, prefix, size, colorScheme) {
         path: join(FOLDER, `${prefix}${name}-${size}-${colorScheme}.png`)});
     const open = async (name, selector) => {
         await page.goto(`${url}#/${name}`);
-        await page.waitForSelector(selector).catch(() => {}); /* an empty page is a picture, too */
+        /* an empty page is a picture, too */
+        await page.waitForSelector(selector, {timeout: 5000}).catch(() => {});
         await page.waitForTimeout(SETTLE_MS);
     };
     const openPanel = async () => {
@@ -33,7 +34,6 @@ async function pictures(browser, url, password, prefix, size, colorScheme) {
         return true;
     };
 
-    page.setDefaultTimeout(5000);
     await page.goto(url);
     await page.waitForSelector('.login');
     await shot('login');

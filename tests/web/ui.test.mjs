@@ -76,6 +76,30 @@ describe('the web UI', {skip, ...HANG}, () => {
             await logIn(page, mock.url, 'secret');
         });
 
+        it('says that a log-in has ended, and goes on where it was', async () => {
+            await open('topics');
+            await untilText(page, '#status-text', /^Live$/);
+            mock.sessions.clear();
+            mock.cut();
+            await untilText(page, '.login', /Your log-in has ended/);
+            assert.equal(await page.inputValue('[name=user]'), 'admin');
+            await page.fill('[name=password]', 'secret');
+            await page.keyboard.press('Enter');
+            await page.waitForSelector('.page-topics');
+        });
+
+        it('stays logged in while it is looked at', async () => {
+            mock.sessionMs = 150; /* a third of it: so often a request is due */
+            await page.reload();
+            await untilText(page, '#status-text', /^Live$/);
+            for (let i = 0; i < 3; i++)
+                await page.waitForRequest(/api\/session$/);
+            mock.sessions.clear(); /* and its line stays: only such a request can tell */
+            await untilText(page, '.login', /Your log-in has ended/);
+            mock.sessionMs = 8 * 3600000;
+            await logIn(page, mock.url, 'secret');
+        });
+
         it('logs out', async () => {
             await page.click('#log-out');
             await page.waitForSelector('.login');

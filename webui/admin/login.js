@@ -6,10 +6,12 @@ import * as format from './format.js';
 /**
  * @param {HTMLElement} root
  * @param {(session: object) => void} onenter
+ * @param {string} [why]  why again
+ * @param {string} [name]  who it was
  */
-export function loginPage(root, onenter) {
+export function loginPage(root, onenter, why, name = '') {
     const user = h('input', {name: 'user', autocomplete: 'username', autocapitalize: 'none',
-        spellcheck: 'false', required: true});
+        spellcheck: 'false', required: true, value: name});
     const password = h('input', {name: 'password', type: 'password',
         autocomplete: 'current-password', required: true});
     const problem = h('p', {class: 'problem', role: 'alert', hidden: true});
@@ -51,11 +53,12 @@ export function loginPage(root, onenter) {
 
     root.replaceChildren(h('form', {class: 'card stack login', onsubmit: logIn},
         h('div', {class: 'login-head'}, icon('logo'), h('h1', {}, 'smqd'),
-            h('p', {class: 'muted'}, 'Log in to see this broker and its devices.')),
+            h('p', {class: why ? '' : 'muted', role: 'status'},
+                why ?? 'Log in to see this broker and its devices.')),
         h('label', {class: 'field'}, h('span', {}, 'User'), user),
         h('label', {class: 'field'}, h('span', {}, 'Password'), password),
         problem, button,
         h('p', {class: 'muted small'}, 'The first start of the server made the user ',
             h('strong', {}, 'admin'), ' and printed its password, once.')));
-    user.focus();
+    (name ? password : user).focus();
 }

@@ -22,6 +22,8 @@ const PAGES = {
     events: ['Events', eventsPage],
 };
 const LOST_AFTER_MS = 800; /* a connection that comes back sooner is no news */
+const STAY_MS = 240000;
+const ENDED = 'Your log-in has ended. Log in again to go on where you were.';
 
 const element = (id) => document.getElementById(id);
 const main = element('main');
@@ -31,6 +33,7 @@ let broker;
 let eventLog;
 let current; /* {name, page} */
 let lostSince = 0;
+let stayTimer;
 
 /* ---- pages ---- */
 
@@ -97,8 +100,15 @@ function showLine() {
 
 /* ---- log-in ---- */
 
+/* Requests keep a log-in, and a live line is none. Nobody looks at a hidden page: that one may end. */
+function stay() {
+    if (broker.isUp && document.visibilityState === 'visible')
+        api.session().then((who) => who ?? leave(ENDED), () => {});
+}
+
 function enter(who) {
     session = who;
+    stayTimer = setInterval(stay, Math.min(STAY_MS, (who.session_ms ?? Infinity) / 3));
     broker = new Broker(session);
     eventLog = new EventLog(broker, showEventCount);
     broker.watch(showLine);
@@ -107,21 +117,26 @@ function enter(who) {
     show();
 }
 
-function leave() {
+/** @param {string} [why]  when it was not the user's will */
+function leave(why) {
     if (!session)
         return;
+    const {user} = session;
+
     current?.page.leave();
     broker.close();
+    clearInterval(stayTimer);
     session = broker = current = undefined;
     element('topbar').hidden = true;
     element('lost').hidden = true;
-    askWho();
+    document.body.classList.remove('is-lost');
+    askWho(why, user);
 }
 
-function askWho() {
+function askWho(why, user) {
     main.className = 'page page-login';
     document.title = 'Log in · smqd';
-    loginPage(main, enter);
+    loginPage(main, enter, why, user);
 }
 
 async function logOut() {
@@ -159,7 +174,7 @@ function onKey(event) {
 }
 
 async function start() {
-    api.whenLoggedOut(leave);
+    api.whenLoggedOut(() => leave(ENDED));
     addEventListener('hashchange', show);
     document.addEventListener('keydown', onKey);
     element('log-out').addEventListener('click', logOut);

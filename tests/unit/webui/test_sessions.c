@@ -24,7 +24,10 @@ static void note_end(void *context, struct conn_handle line)
 
 static void start(void)
 {
-    sessions = (struct sessions){.timeout_ms = 1000, .end_line = note_end, .context = &sessions};
+    sessions = (struct sessions){.timeout_ms = 1000,
+                                 .life_ms = 5000,
+                                 .end_line = note_end,
+                                 .context = &sessions};
     ended_count = 0;
 }
 
@@ -73,6 +76,18 @@ Test(sessions, end_when_nobody_uses_them)
     cr_assert_eq(sessions_count(&sessions, 2997), 1);
     cr_assert_eq(sessions_count(&sessions, 2998), 0);
     cr_assert_null(find(text, 2998));
+}
+
+Test(sessions, end_after_their_life_however_much_they_are_used)
+{
+    open_as("admin", 1, 100);
+    for (int64_t now_ms = 500; now_ms < 5100; now_ms += 500)
+        cr_assert_not_null(find(text, now_ms));
+    cr_assert_not_null(find(text, 5099));
+    cr_assert_null(find(text, 5100));
+    sessions_close_old(&sessions, 5100);
+    open_as("admin", 1, 5100);
+    cr_assert_not_null(find(text, 5101), "a new log-in is a new life");
 }
 
 Test(sessions, end_with_the_log_out)

@@ -35,6 +35,7 @@ class Mock {
         this.password = password;
         this.isManual = manual; /* time goes by when tick() is called */
         this.sessions = new Set();
+        this.sessionMs = 8 * 3600000;
         this.requests = []; /* "METHOD path", what was asked of the API */
         this.bytesSent = new Map(); /* path → bytes of the last answer, compressed */
         this.taps = new Set();
@@ -229,7 +230,7 @@ class Mock {
 
     session() {
         return {user: 'admin', smq: ADMIN_PATH, instances: ['/smq.lsp'], version: '0.9.0',
-            host: 'broker.example'};
+            host: 'broker.example', session_ms: this.sessionMs};
     }
 
     act(path, body, reply) {
