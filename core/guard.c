@@ -220,7 +220,7 @@ bool guard_take_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES])
     struct entry *entry = find(&place);
 
     must(entry && entry->open_count > entry->page_count);
-    bool fits = guard->pages_max == 0 || entry->page_count < guard->pages_max;
+    bool fits = entry->page_count < (guard->pages_max > 0 ? guard->pages_max : UINT16_MAX);
     if (fits)
         entry->page_count++;
     unlock(&place);
