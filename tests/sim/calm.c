@@ -546,6 +546,14 @@ static struct link *pick(struct sim *sim)
     return NULL;
 }
 
+static void pass_ticks(struct sim *sim, uint32_t tick_count)
+{
+    for (uint32_t i = 0; i < tick_count; i++) {
+        sim->world.now_tick++;
+        quiet_settle(sim);
+    }
+}
+
 /* Tick by tick, with nobody doing anything: Pings, and the end of who does not answer. */
 static void let_time_pass(struct sim *sim)
 {
@@ -554,10 +562,31 @@ static void let_time_pass(struct sim *sim)
     if (!sim->scenario.time_passes)
         return;
     journal_note("%u ticks pass, one by one", tick_count);
-    for (uint32_t i = 0; i < tick_count; i++) {
-        sim->world.now_tick++;
-        quiet_settle(sim);
-    }
+    pass_ticks(sim, tick_count);
+    quiet_check_deadlines(sim);
+    quiet_check(sim);
+}
+
+/* A client begins something and does not end it: it stays until limits.frame_ms is over, however
+ * little by little its bytes come, and no longer. */
+static void let_stall(struct sim *sim, struct link *link)
+{
+    uint32_t timeout_ticks = sim->scenario.config.limits.frame_timeout_ms / WHEEL_TICK_MS;
+    uint32_t first_ticks = dice_between(&sim->dice, 1, timeout_ticks - 2);
+
+    if (!sim->scenario.time_passes || link->phase != LINK_LIVE || !kernel_is_live(sim, link))
+        return;
+    journal_note("link %u: stalls, for %u ticks", link->index, timeout_ticks);
+    client_stall(sim, link);
+    quiet_settle(sim);
+    pass_ticks(sim, first_ticks);
+    if (dice_percent(&sim->dice, 50)) /* of a frame's body, or of the next piece */
+        link_write_raw(link, "\0", 1);
+    quiet_settle(sim);
+    pass_ticks(sim, timeout_ticks - 1 - first_ticks);
+    expect(kernel_is_live(sim, link), "link %u: ended before limits.frame_ms", link->index);
+    pass_ticks(sim, 4);
+    expect(link->phase != LINK_LIVE, "link %u: still there, after limits.frame_ms", link->index);
     quiet_check_deadlines(sim);
     quiet_check(sim);
 }
@@ -567,6 +596,10 @@ void calm_step(struct sim *sim)
     struct calm calm = {.count = 0};
     struct link *link = pick(sim);
 
+    if (link && dice_percent(&sim->dice, 2)) {
+        let_stall(sim, link);
+        return;
+    }
     if (dice_percent(&sim->dice, 3)) {
         let_time_pass(sim);
         return;

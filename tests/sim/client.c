@@ -176,7 +176,7 @@ struct deed client_publish(struct sim *sim, struct link *link, uint32_t destinat
         write_piece(link, stream, span_of(rest.data, step));
         rest = span_skip(rest, step);
         if (dice_percent(&sim->dice, 10)) /* other frames may come between the pieces */
-            client_ping(sim, link);
+            link_write_frame(link, SMQ_PING, nothing, nothing, (struct deed){.is_inside = true});
     }
     smq_store_u32(fixed, destination);
     smq_store_u32(fixed + 4, stream->etid);
@@ -268,6 +268,17 @@ void client_break_off(struct sim *sim, struct link *link)
 
     link_write_raw(link, beginning, dice_between(&sim->dice, 1, sizeof(beginning)));
     client_close(sim, link);
+}
+
+void client_stall(struct sim *sim, struct link *link)
+{
+    static const uint8_t beginning[] = {0, 40, SMQ_SUBSCRIBE, 't'};
+    const struct stream stream = {.etid = link->etid};
+
+    if (dice_percent(&sim->dice, 50))
+        link_write_raw(link, beginning, dice_between(&sim->dice, 3, sizeof(beginning)));
+    else
+        write_piece(link, &stream, span_of(beginning, dice_between(&sim->dice, 1, 4)));
 }
 
 void client_close(struct sim *sim, struct link *link)

@@ -52,6 +52,8 @@ void client_disconnect(struct sim *sim, struct link *link);
 void client_be_wrong(struct sim *sim, struct link *link, enum wrong wrong);
 /* The first bytes of a frame that never comes whole, then the end. */
 void client_break_off(struct sim *sim, struct link *link);
+/* The first bytes of a frame, or of a message in pieces; the rest does not come. */
+void client_stall(struct sim *sim, struct link *link);
 void client_close(struct sim *sim, struct link *link);
 void client_abort(struct sim *sim, struct link *link);
 

@@ -258,10 +258,13 @@ static void release(struct sim *sim, struct link *link, struct conn *conn)
     session_release(io_of(sim, link), conn);
 }
 
-static void listen_to(struct conn *conn)
+static void listen_to(struct io *io, struct conn *conn)
 {
-    if (!(conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL))) && !(conn->flags & CONN_EOF))
-        set_op(conn, OP_RECV);
+    if (conn->ops & (OP_BIT(OP_RECV) | OP_BIT(OP_POLL)) || conn->flags & CONN_EOF)
+        return;
+    set_op(conn, OP_RECV);
+    if (conn->state == CONN_LIVE)
+        session_retime(io, conn);
 }
 
 static void attend_leaving(struct sim *sim, struct link *link, struct conn *conn)
@@ -273,7 +276,7 @@ static void attend_leaving(struct sim *sim, struct link *link, struct conn *conn
         session_retime(io, conn);
     }
     flush(sim, link, conn);
-    listen_to(conn);
+    listen_to(io, conn);
     if (conn->out.queued_bytes > 0)
         return; /* its completion marks it again */
     if (conn->flags & CONN_EOF || conn->close_reason == CLOSE_DISCONNECT) {
@@ -305,7 +308,7 @@ void kernel_attend(struct sim *sim, struct conn *conn, uint32_t io_index)
         attend_closing(sim, link, conn);
     } else {
         must(conn->state != CONN_FREE);
-        listen_to(conn);
+        listen_to(io_of(sim, link), conn);
         flush(sim, link, conn);
     }
 }

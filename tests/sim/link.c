@@ -94,16 +94,23 @@ void link_write_frame(struct link *link, enum smq_packet type, struct span fixed
 
 void link_fed(struct sim *sim, struct link *link, uint32_t count, bool heard, bool certain)
 {
+    uint64_t whole_bytes = 0; /* of all that was written */
+
     bytes_skip(&link->to_broker, count);
     link->fed_bytes += count;
     while (link->deed_count > 0 && link->deeds[link->deed_first].end_offset <= link->fed_bytes) {
         struct deed deed = link->deeds[link->deed_first];
 
+        if (!deed.is_inside)
+            whole_bytes = deed.end_offset;
         link->deed_first = (link->deed_first + 1) % DEEDS_MAX;
         link->deed_count--;
         if (heard)
             model_fed(sim, link, &deed, certain);
     }
+    if (!link->is_begun || whole_bytes > 0)
+        link->begun_tick = link->last_fed_tick;
+    link->is_begun = whole_bytes > 0 ? link->fed_bytes > whole_bytes : true;
 }
 
 /* The end of an HTTP head in @bytes; 0: not there yet. */

@@ -47,6 +47,7 @@ struct deed {
     uint8_t name;        /* index; NAME_NONE when the id has no name we know */
     uint8_t id_kind;     /* enum id_kind */
     bool is_wrong;       /* the broker must end the connection for it */
+    bool is_inside;      /* it stands between the pieces of a message, which is not whole yet */
     uint32_t id;
     uint32_t stream; /* of a message: see tests/sim/messages.c */
     uint32_t seq;
@@ -85,6 +86,8 @@ struct link {
     uint32_t accept_tick;   /* by the I/O actor's clock, which stands still during a turn */
     uint32_t last_fed_tick; /* the same */
     uint32_t fed_tick;      /* by the world's */
+    bool is_begun;          /* the broker has a part of a frame or of a message in pieces ... */
+    uint32_t begun_tick;    /* ... since then, by the I/O actor's clock */
     bool is_pinged;         /* read a Ping since then */
     uint32_t ping_tick;
 

@@ -86,7 +86,7 @@ static void draw_limits(struct scenario *scenario, struct dice *dice)
         .handshake_timeout_ms = 4000,
         .pending_per_client_max = 8192,
         .pending_per_instance_max = 65536,
-        .frame_timeout_ms = 86400000, /* never: what is slow here is played for minutes */
+        .frame_timeout_ms = dice_between(dice, 2000, 4000), /* before anybody is pinged */
         .topics_per_client_max = tight ? dice_between(dice, 1, 6) : 1000,
         .topics_per_instance_max = tight ? dice_between(dice, 1, 8) : 1000,
         .topics_max = tight ? dice_between(dice, 2, 16) : 1000,
