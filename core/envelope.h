@@ -72,7 +72,8 @@ struct msg;
     /* -- control to and from the others -- */                                                     \
     X(STOP)     /* drain: finish what is queued, close, then answer STOPPED */                     \
     X(STOPPED)  /* the sender has nothing left */                                                  \
-    X(RELOAD)   /* new TLS credentials, accounts or rules are there to be taken */                 \
+    X(RELOAD)   /* new TLS credentials, accounts or rules are there to be taken; msg: so is this,  \
+                   a struct config, of which only live keys differ from the one before */          \
     X(EXPEL)    /* from web, too: close whose address is banned by hand */                         \
     X(LIST)     /* id: enum list_kind; count: where to go on; answered by ROWS, then ROWS_END */   \
     X(ROWS)     /* msg: JSON objects, comma-separated */                                           \

@@ -36,6 +36,28 @@ static size_t sets_bytes(const struct guard *guard)
     return guard->set_count * sizeof(struct guard_set);
 }
 
+/* Of what main may change at any time: read once, and then judged. */
+static uint32_t now_of(const _Atomic uint32_t *limit)
+{
+    return atomic_load_explicit(limit, memory_order_relaxed);
+}
+
+static void set(_Atomic uint32_t *limit, uint32_t value)
+{
+    atomic_store_explicit(limit, value, memory_order_relaxed);
+}
+
+void guard_update(struct guard *guard, const struct config *config)
+{
+    const struct config_limits *limits = &config->limits;
+
+    set(&guard->connections_max, limits->connections_per_address_max);
+    set(&guard->connects_per_s, limits->connects_per_address_max);
+    set(&guard->pages_max, limits->pages_per_address_max);
+    set(&guard->failures_max, limits->failures_per_address_max);
+    set(&guard->ban_s, (limits->ban_ms + 999) / 1000);
+}
+
 void guard_init(struct guard *guard, const struct config *config, const struct siphash_key *key,
                 struct mem *mem)
 {
@@ -47,11 +69,7 @@ void guard_init(struct guard *guard, const struct config *config, const struct s
 
     must(exempt_count >= 0 && limits->addresses_max >= GUARD_WAYS);
     guard->set_count = limits->addresses_max / GUARD_WAYS;
-    guard->connections_max = limits->connections_per_address_max;
-    guard->connects_per_s = limits->connects_per_address_max;
-    guard->pages_max = limits->pages_per_address_max;
-    guard->failures_max = limits->failures_per_address_max;
-    guard->ban_s = (limits->ban_ms + 999) / 1000;
+    guard_update(guard, config);
     guard->exempt_count = (uint32_t)exempt_count;
     guard->key = *key;
     atomic_init(&guard->unwatched_count, 0);
@@ -173,13 +191,17 @@ static struct entry *find_or_make(const struct place *place)
 
 /* -- connections -- */
 
-static enum guard_verdict judge(const struct guard *guard, struct entry *entry, uint32_t now_tick)
+/* @connects_per_s: 0: any number. */
+static enum guard_verdict judge(const struct guard *guard, struct entry *entry,
+                                uint32_t connects_per_s, uint32_t now_tick)
 {
+    uint32_t connections_max = now_of(&guard->connections_max);
+
     if (is_banned(entry, now_tick))
         return GUARD_BANNED;
-    if (guard->connections_max > 0 && entry->open_count >= guard->connections_max)
+    if (connections_max > 0 && entry->open_count >= connections_max)
         return GUARD_TOO_MANY;
-    if (guard->connects_per_s > 0 && meter_wait(entry->connects.until, now_tick) > 0)
+    if (connects_per_s > 0 && meter_wait(entry->connects.until, now_tick) > 0)
         return GUARD_TOO_FAST; /* and not counted: who is refused does not owe more for it */
     return GUARD_OK;
 }
@@ -191,12 +213,14 @@ enum guard_verdict guard_admit(struct guard *guard, const uint8_t ip[ADDRESS_BYT
         return GUARD_UNWATCHED;
     struct place place = lock_place(guard, ip, now_tick);
     struct entry *entry = find_or_make(&place);
-    enum guard_verdict verdict = entry ? judge(guard, entry, now_tick) : GUARD_UNWATCHED;
+    uint32_t connects_per_s = now_of(&guard->connects_per_s);
+    enum guard_verdict verdict =
+        entry ? judge(guard, entry, connects_per_s, now_tick) : GUARD_UNWATCHED;
 
     if (verdict == GUARD_OK) {
         entry->open_count++;
-        (void)meter_take(&entry->connects, 1,
-                         guard->connects_per_s > 0 ? guard->connects_per_s : UINT32_MAX, now_tick);
+        (void)meter_take(&entry->connects, 1, connects_per_s > 0 ? connects_per_s : UINT32_MAX,
+                         now_tick);
     }
     unlock(&place);
     if (!entry)
@@ -220,7 +244,8 @@ bool guard_take_page(struct guard *guard, const uint8_t ip[ADDRESS_BYTES])
     struct entry *entry = find(&place);
 
     must(entry && entry->open_count > entry->page_count);
-    bool fits = entry->page_count < (guard->pages_max > 0 ? guard->pages_max : UINT16_MAX);
+    uint32_t pages_max = now_of(&guard->pages_max);
+    bool fits = entry->page_count < (pages_max > 0 ? pages_max : UINT16_MAX);
     if (fits)
         entry->page_count++;
     unlock(&place);
@@ -266,12 +291,13 @@ uint32_t guard_login_wait_s(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]
 {
     struct place place = lock_place(guard, ip, now_tick);
     struct entry *entry = find(&place);
+    uint32_t failures_max = now_of(&guard->failures_max);
     uint32_t wait_s = 0;
 
     if (entry && is_banned(entry, now_tick))
         wait_s = seconds_until(entry->banned_until_tick, now_tick);
-    else if (entry && guard->failures_max > 0 && has_failures(entry, now_tick) &&
-             entry->failure_count >= guard->failures_max)
+    else if (entry && failures_max > 0 && has_failures(entry, now_tick) &&
+             entry->failure_count >= failures_max)
         wait_s = seconds_until(window_end(entry), now_tick);
     unlock(&place);
     return wait_s;
@@ -289,6 +315,7 @@ uint32_t guard_login_failed(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]
 {
     struct place place = lock_place(guard, ip, now_tick);
     struct entry *entry = find_or_make(&place);
+    uint32_t failures_max = now_of(&guard->failures_max);
     uint32_t ban_s = 0;
 
     if (entry && !has_failures(entry, now_tick)) {
@@ -297,9 +324,9 @@ uint32_t guard_login_failed(struct guard *guard, const uint8_t ip[ADDRESS_BYTES]
     }
     if (entry && entry->failure_count < UINT16_MAX)
         entry->failure_count++;
-    if (entry && guard->failures_max > 0 && entry->failure_count >= guard->failures_max &&
+    if (entry && failures_max > 0 && entry->failure_count >= failures_max &&
         !is_banned(entry, now_tick) && !guard_is_exempt(guard, ip)) {
-        ban_s = guard->ban_s;
+        ban_s = now_of(&guard->ban_s);
         begin_ban(guard, entry, GUARD_BY_FAILURES, ban_s, now_tick);
     }
     unlock(&place);

@@ -61,16 +61,18 @@ struct guard_set;
 
 struct guard {
     /* -- constant after boot -- */
-    uint32_t set_count;       /* a power of two */
-    uint32_t connections_max; /* of one address; 0: any number */
-    uint32_t connects_per_s;  /* the same */
-    uint32_t pages_max;       /* the same */
-    uint32_t failures_max;    /* the same */
-    uint32_t ban_s;
+    uint32_t set_count; /* a power of two */
     struct address_net exempt[GUARD_EXEMPT_MAX];
     uint32_t exempt_count;
     struct siphash_key key;
     struct guard_set *sets;
+
+    /* -- changed by main only, when the configuration is read again; relaxed -- */
+    _Atomic uint32_t connections_max; /* of one address; 0: any number */
+    _Atomic uint32_t connects_per_s;  /* the same */
+    _Atomic uint32_t pages_max;       /* the same */
+    _Atomic uint32_t failures_max;    /* the same */
+    _Atomic uint32_t ban_s;
 
     /* -- any thread -- */
     alignas(CACHE_LINE) _Atomic uint64_t unwatched_count; /* let in for want of room */
@@ -82,6 +84,9 @@ struct guard {
 void guard_init(struct guard *guard, const struct config *config, const struct siphash_key *key,
                 struct mem *mem);
 void guard_deinit(struct guard *guard, struct mem *mem);
+
+/* Other limits, while all run. What is counted stays. Only main. */
+void guard_update(struct guard *guard, const struct config *config);
 
 /* The tick that it is now, for those without a wheel. */
 uint32_t guard_clock(void);

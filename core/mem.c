@@ -45,10 +45,21 @@ size_t mem_cost(size_t bytes)
 
 void mem_budget_init(struct mem_budget *budget, uint64_t limit_bytes)
 {
-    must(limit_bytes > 0 && limit_bytes <= INT64_MAX);
     atomic_init(&budget->used_bytes, 0);
     atomic_init(&budget->beside_bytes, 0);
-    budget->limit_bytes = (int64_t)limit_bytes;
+    mem_budget_set_limit(budget, limit_bytes);
+}
+
+void mem_budget_set_limit(struct mem_budget *budget, uint64_t limit_bytes)
+{
+    must(limit_bytes > 0 && limit_bytes <= INT64_MAX);
+    int64_t beside = atomic_load_explicit(&budget->beside_bytes, memory_order_relaxed);
+
+    /* Its share of the old limit may be all of a smaller one. */
+    if (beside > (int64_t)limit_bytes / 2)
+        atomic_store_explicit(&budget->beside_bytes, (int64_t)limit_bytes / 2,
+                              memory_order_relaxed);
+    atomic_store_explicit(&budget->limit_bytes, (int64_t)limit_bytes, memory_order_relaxed);
 }
 
 void mem_init(struct mem *mem, struct mem_budget *budget)
@@ -78,7 +89,8 @@ static int64_t budget_used(const struct mem_budget *budget)
 
 int64_t mem_budget_room(const struct mem_budget *budget)
 {
-    return budget->limit_bytes - atomic_load_explicit(&budget->beside_bytes, memory_order_relaxed);
+    return mem_budget_limit(budget) -
+           atomic_load_explicit(&budget->beside_bytes, memory_order_relaxed);
 }
 
 void mem_budget_measured(struct mem_budget *budget, uint64_t resident_bytes)
@@ -87,15 +99,17 @@ void mem_budget_measured(struct mem_budget *budget, uint64_t resident_bytes)
 
     if (beside < 0)
         beside = 0; /* much is allocated that nobody has touched yet */
-    beside += budget->limit_bytes / MEASURED_MARGIN;
-    if (beside > budget->limit_bytes / 2)
-        beside = budget->limit_bytes / 2;
+    int64_t limit = mem_budget_limit(budget);
+
+    beside += limit / MEASURED_MARGIN;
+    if (beside > limit / 2)
+        beside = limit / 2;
     atomic_store_explicit(&budget->beside_bytes, beside, memory_order_relaxed);
 }
 
 bool mem_is_tight(const struct mem_budget *budget)
 {
-    return budget_used(budget) > mem_budget_room(budget) - budget->limit_bytes / 16;
+    return budget_used(budget) > mem_budget_room(budget) - mem_budget_limit(budget) / 16;
 }
 
 void mem_count(struct mem *mem, enum mem_kind kind, int64_t bytes)

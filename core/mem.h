@@ -51,7 +51,7 @@ const char *mem_kind_text(enum mem_kind kind);
 struct mem_budget {
     alignas(CACHE_LINE) _Atomic int64_t used_bytes;
     _Atomic int64_t beside_bytes; /* of the limit, for what no account counts */
-    int64_t limit_bytes;          /* constant after boot */
+    _Atomic int64_t limit_bytes;  /* changed by main only, when the configuration is read again */
 };
 
 /* One actor's account. Owned by its thread; the counters may be read by any (relaxed). */
@@ -74,6 +74,16 @@ void mem_init(struct mem *mem, struct mem_budget *budget);
  * Thread: one, any; now and then, after freed memory has been given back.
  */
 void mem_budget_measured(struct mem_budget *budget, uint64_t resident_bytes);
+
+/* The limit. Any thread. */
+static inline int64_t mem_budget_limit(const struct mem_budget *budget)
+{
+    return atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed);
+}
+
+/* Another limit, while all run; mem_budget_measured should follow. Where more is used, new things
+ * are refused and queues shed until it is less. */
+void mem_budget_set_limit(struct mem_budget *budget, uint64_t limit_bytes);
 
 /* What is left of the limit for all that is allocated. Any thread. */
 int64_t mem_budget_room(const struct mem_budget *budget);

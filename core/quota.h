@@ -14,13 +14,14 @@
 
 struct quota {
     _Atomic uint32_t used_count;
-    uint32_t count_max; /* constant after boot */
+    _Atomic uint32_t count_max; /* changed by main only, when the configuration is read again */
 };
 
 /* One more, unless that would be over the limit. */
 MUST_CHECK static inline bool quota_take(struct quota *quota)
 {
-    if (atomic_fetch_add_explicit(&quota->used_count, 1, memory_order_relaxed) < quota->count_max)
+    if (atomic_fetch_add_explicit(&quota->used_count, 1, memory_order_relaxed) <
+        atomic_load_explicit(&quota->count_max, memory_order_relaxed))
         return true;
     atomic_fetch_sub_explicit(&quota->used_count, 1, memory_order_relaxed);
     return false;
@@ -30,6 +31,11 @@ static inline void quota_give(struct quota *quota)
 {
     uint32_t before = atomic_fetch_sub_explicit(&quota->used_count, 1, memory_order_relaxed);
     must(before > 0);
+}
+
+static inline uint32_t quota_max(const struct quota *quota)
+{
+    return atomic_load_explicit(&quota->count_max, memory_order_relaxed);
 }
 
 static inline uint32_t quota_used(const struct quota *quota)
@@ -59,3 +65,7 @@ struct quotas {
 /* Only main: allocate and set from the configuration; free. */
 void quotas_init(struct quotas *quotas, const struct config *config);
 void quotas_deinit(struct quotas *quotas);
+
+/* Other limits, while all run: what is used stays, also where it is more now. Debts of the meters
+ * are forgotten: they were made at another rate. Only main. */
+void quotas_update(struct quotas *quotas, const struct config *config);

@@ -45,15 +45,11 @@ static const struct {
 
 struct conn_chunk {
     uint32_t used_count;
+    struct throttle *throttles; /* [LIMIT_CONN_CHUNK]; NULL: none of them was ever metered */
     struct conn conns[LIMIT_CONN_CHUNK] __attribute__((aligned(16)));
-    struct throttle throttles[]; /* one for each, where io->is_metered */
 };
 
-static size_t chunk_bytes(const struct io *io)
-{
-    return sizeof(struct conn_chunk) +
-           (io->is_metered ? LIMIT_CONN_CHUNK * sizeof(struct throttle) : 0);
-}
+#define THROTTLES_BYTES (LIMIT_CONN_CHUNK * sizeof(struct throttle))
 
 const char *conn_state_name(enum conn_state state)
 {
@@ -102,9 +98,19 @@ struct conn *conn_in_slot(const struct io *io, uint32_t slot_index)
 
 struct throttle *conn_throttle(const struct io *io, const struct conn *conn)
 {
-    must(io->is_metered);
-    return &io->chunks[conn->slot_index / LIMIT_CONN_CHUNK]
-                ->throttles[conn->slot_index % LIMIT_CONN_CHUNK];
+    struct throttle *throttles = io->chunks[conn->slot_index / LIMIT_CONN_CHUNK]->throttles;
+
+    must(throttles);
+    return &throttles[conn->slot_index % LIMIT_CONN_CHUNK];
+}
+
+struct throttle *conn_begin_throttle(struct io *io, const struct conn *conn)
+{
+    struct conn_chunk *chunk = io->chunks[conn->slot_index / LIMIT_CONN_CHUNK];
+
+    if (!chunk->throttles)
+        chunk->throttles = mem_alloc_zero(&io->mem, MEM_CONN, THROTTLES_BYTES);
+    return chunk->throttles ? conn_throttle(io, conn) : NULL;
 }
 
 struct conn *conn_find(struct io *io, struct conn_handle handle)
@@ -140,21 +146,37 @@ void conn_speaks(struct io *io, struct conn *conn, uint32_t flag)
     count_transport(io, conn, 1);
 }
 
+/* With meters, where they are needed. false: no memory. */
+static bool ensure_chunk(struct io *io, struct conn_chunk **chunk)
+{
+    if (!*chunk)
+        *chunk = mem_alloc_zero(&io->mem, MEM_CONN, sizeof(**chunk));
+    if (!*chunk)
+        return false;
+    if (io->is_metered && !(*chunk)->throttles)
+        (*chunk)->throttles = mem_alloc_zero(&io->mem, MEM_CONN, THROTTLES_BYTES);
+    if (!io->is_metered || (*chunk)->throttles)
+        return true;
+    if ((*chunk)->used_count == 0) {
+        mem_free(&io->mem, MEM_CONN, *chunk, sizeof(**chunk));
+        *chunk = NULL;
+    }
+    return false;
+}
+
 struct conn *conn_open(struct io *io, uint32_t slot_index, uint8_t listener_index)
 {
     must(slot_index < io->slot_count_max);
     struct conn_chunk **chunk = &io->chunks[slot_index / LIMIT_CONN_CHUNK];
 
-    if (!*chunk)
-        *chunk = mem_alloc_zero(&io->mem, MEM_CONN, chunk_bytes(io));
-    if (!*chunk)
+    if (!ensure_chunk(io, chunk))
         return NULL;
     (*chunk)->used_count++;
     struct conn *conn = &(*chunk)->conns[slot_index % LIMIT_CONN_CHUNK];
 
     must(conn->state == CONN_FREE);
     memset(conn, 0, sizeof(*conn));
-    if (io->is_metered)
+    if ((*chunk)->throttles)
         (*chunk)->throttles[slot_index % LIMIT_CONN_CHUNK] = (struct throttle){0};
     conn->generation = io->next_generation++;
     if (io->next_generation == 0)
@@ -182,7 +204,8 @@ void conn_free(struct io *io, struct conn *conn)
     count_transport(io, conn, (uint64_t)-1);
     if (--(*chunk)->used_count > 0)
         return;
-    mem_free(&io->mem, MEM_CONN, *chunk, chunk_bytes(io));
+    mem_free(&io->mem, MEM_CONN, (*chunk)->throttles, THROTTLES_BYTES);
+    mem_free(&io->mem, MEM_CONN, *chunk, sizeof(**chunk));
     *chunk = NULL;
 }
 

@@ -10,6 +10,7 @@
 #include "net/session.h"
 #include "net/throttle.h"
 
+#define RETIMED_A_TURN     256u
 #define SHED_CHUNKS_A_TURN 16u /* about 1,000 connections: a few microseconds */
 
 const struct stat_desc io_stat_descs[IO_STAT_COUNT] = {
@@ -27,6 +28,7 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
 {
     must(options->slot_count_max > 0 && options->slot_count_max <= LIMIT_CONNS_PER_IO);
     io->config = options->config;
+    io->config_msg = NULL;
     io->port = &options->mesh->ports[options->io_index];
     io->quotas = options->quotas;
     io->io_index = (uint16_t)options->io_index;
@@ -36,7 +38,7 @@ enum status io_init(struct io *io, const struct io_options *options, uint32_t no
     io->web_index = options->web_index;
     io->ws_accept = options->ws_accept;
     io->guard = options->guard;
-    io->expel_cursor = options->slot_count_max;
+    io->expel_cursor = io->retime_cursor = options->slot_count_max;
     io->refused_count = io->refused_said_tick = 0;
     io->is_metered = throttle_is_wanted(options->config);
     io->chunk_count = (options->slot_count_max + LIMIT_CONN_CHUNK - 1) / LIMIT_CONN_CHUNK;
@@ -71,12 +73,47 @@ void io_deinit(struct io *io)
 {
     must(io->topics.used_count == 0);
     detours_deinit(io);
+    msg_unref(&io->mem, io->config_msg);
+    io->config_msg = NULL;
+    io->config = NULL; /* it may have been in there */
     pool_deinit(&io->topics, &io->mem);
     table_deinit(&io->topic_ids, &io->mem);
     for (uint32_t i = 0; i < io->chunk_count; i++)
         must(!io->chunks[i]);
     mem_free(&io->mem, MEM_CONN, io->chunks, sizeof(*io->chunks) * io->chunk_count);
     io->chunks = NULL;
+}
+
+static_assert(offsetof(struct msg, bytes) % _Alignof(struct config) == 0,
+              "a message's bytes can be a configuration");
+
+void io_take_config(struct io *io, struct msg *msg)
+{
+    must(msg->bytes_count == sizeof(struct config));
+    msg_unref(&io->mem, io->config_msg);
+    io->config_msg = msg_ref(msg);
+    io->config = (const struct config *)(const void *)msg->bytes;
+    io->is_metered = throttle_is_wanted(io->config);
+    io->retime_cursor = 0;
+}
+
+void io_retime_step(struct io *io)
+{
+    uint32_t looked_at = 0;
+
+    for (; io_has_to_retime(io) && looked_at < RETIMED_A_TURN; io->retime_cursor++) {
+        if (!io->chunks[io->retime_cursor / LIMIT_CONN_CHUNK]) {
+            io->retime_cursor |= LIMIT_CONN_CHUNK - 1; /* the next round is in the next chunk */
+            continue;
+        }
+        struct conn *conn = conn_at(io, io->retime_cursor);
+
+        looked_at++;
+        if (!(conn->flags & CONN_TIMED))
+            continue;
+        throttle_forgive(io, conn);
+        session_retime(io, conn);
+    }
 }
 
 static void shed(struct io *io, struct conn *conn)

@@ -180,7 +180,8 @@ struct io_auth_calls {
 struct conn_chunk; /* LIMIT_CONN_CHUNK slots */
 
 struct io {
-    const struct config *config;
+    const struct config *config; /* in force: the one of the start, or in @config_msg */
+    struct msg *config_msg;      /* a reference; NULL: it has not been read again */
     struct port *port;
     struct quotas *quotas;
     uint16_t io_index;
@@ -208,6 +209,7 @@ struct io {
     uint16_t list_waiting[LIMIT_LIST_ASKERS];
     uint32_t shed_cursor;
     uint32_t expel_cursor;  /* the next to look at: whose address is banned? Beyond all: none is */
+    uint32_t retime_cursor; /* the next whose deadline is to be set anew; beyond all: none is */
     uint32_t refused_count; /* for their address, and not logged yet */
     uint32_t refused_said_tick; /* when the last such line was written */
     uint32_t list_cursor;
@@ -240,6 +242,16 @@ void io_deinit(struct io *io);
 static inline void io_count(struct io *io, enum io_stat stat, uint64_t amount)
 {
     counter_add(&io->stats[stat], amount);
+}
+
+/* From now on the configuration in @msg is in force, of which this keeps a reference. Deadlines
+ * that were made by the one before are set anew, a bite of the connections each turn. */
+void io_take_config(struct io *io, struct msg *msg);
+void io_retime_step(struct io *io);
+
+static inline bool io_has_to_retime(const struct io *io)
+{
+    return io->retime_cursor < io->slot_count_max;
 }
 
 /* Handle a bounded bite from every inbox. Returns how many envelopes were handled. */

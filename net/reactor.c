@@ -235,7 +235,7 @@ static bool has_work(const struct reactor *reactor)
     return io->marked_first != MARKED_NONE || reactor->closing_first != MARKED_NONE ||
            has_lines(reactor) || io->is_listing || secure_has_work(io) ||
            wheel_is_behind(&io->wheel, io->now_tick) || io_auth_has_work(io) || door_has_work(io) ||
-           port_has_mail(io->port) ||
+           io_has_to_retime(io) || port_has_mail(io->port) ||
            (reactor->inline_shard && port_has_mail(reactor->inline_shard->port)) ||
            (io->draining && reactor->drain_cursor < io->slot_count_max);
 }
@@ -343,6 +343,7 @@ static void run(struct reactor *reactor)
             io_auth_judge_step(io);
         if (door_has_work(io))
             door_step(io);
+        io_retime_step(io);
         if (has_lines(reactor) && port_is_clear(io->port)) /* else buffers stay taken */
             reactor_serve_lines(reactor);
         attend_to_marked(reactor);

@@ -300,8 +300,10 @@ static void on_recheck(struct io *io, const struct envelope *envelope)
         session_end(io, conn, CLOSE_RIGHTS, "the access list has changed");
 }
 
-static void on_reload(struct io *io)
+static void on_reload(struct io *io, const struct envelope *envelope)
 {
+    if (envelope->msg)
+        io_take_config(io, envelope->msg);
     if (io->secure_calls)
         io->secure_calls->on_reload(io);
     if (io->auth_calls)
@@ -366,7 +368,7 @@ void session_envelope(struct io *io, struct envelope *envelope)
         shard_resend(io->port, envelope); /* for one that has closed, too: the answer goes back */
         return;
     case ENVELOPE_RELOAD:
-        on_reload(io);
+        on_reload(io, envelope);
         break;
     case ENVELOPE_LIST:
         io_list_peers(io, envelope);

@@ -160,7 +160,7 @@ static bool is_page_room_kept(const struct io *io, const struct conn *conn)
 {
     const struct quota *pages = &io->quotas->pages;
 
-    return quota_used(pages) >= pages->count_max - pages->count_max / 8 && io->guard &&
+    return quota_used(pages) >= quota_max(pages) - quota_max(pages) / 8 && io->guard &&
            !guard_is_exempt(io->guard, conn->peer_ip);
 }
 

@@ -50,8 +50,11 @@ void throttle_count(struct io *io, struct conn *conn, uint32_t message_count, ui
 {
     const struct config_limits *limits = &io->config->limits;
     struct instance_quotas *instance = &io->quotas->instances[conn->instance_index];
-    struct throttle *throttle = conn_throttle(io, conn);
+    struct throttle *throttle = conn_begin_throttle(io, conn);
     uint32_t now = io->now_tick;
+
+    if (!throttle)
+        return; /* no memory for meters: its share is not measured, and it is heard */
     uint32_t own_ticks =
         max_u32(use(&throttle->messages, message_count, limits->messages_per_client_max, now),
                 use(&throttle->bytes, bytes_count, limits->bytes_per_client_max, now));
@@ -76,6 +79,16 @@ void throttle_count(struct io *io, struct conn *conn, uint32_t message_count, ui
     say(io, conn, throttle, own_ticks >= shared_ticks ? "per_client" : "per_instance");
     session_retime(io, conn);
     conn_mark(io, conn); /* its receive is to be cancelled */
+}
+
+void throttle_forgive(struct io *io, struct conn *conn)
+{
+    struct throttle *throttle = conn->flags & CONN_THROTTLED ? conn_throttle(io, conn) : NULL;
+
+    if (!throttle)
+        return;
+    throttle->messages = throttle->bytes = (struct meter){.until = 0};
+    throttle->resume_tick = io->now_tick;
 }
 
 void throttle_end(struct io *io, struct conn *conn)

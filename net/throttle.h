@@ -12,7 +12,7 @@
  * run (LIMIT_METERED_RUN_BYTES or a frame; of a WebSocket, a receive). What is kept came in one
  * turn: at most all receive buffers.
  *
- * Meters exist only where the configuration has such limits (io->is_metered), beside the
+ * Meters exist only where the configuration has had such limits (io->is_metered), for all
  * connections of a chunk. Those of an instance are shared by all I/O actors (core/quota.h).
  *
  * Thread: the I/O actor's.
@@ -41,6 +41,10 @@ static inline void throttle_use(struct io *io, struct conn *conn, uint32_t messa
     if (io->is_metered && conn->state == CONN_LIVE)
         throttle_count(io, conn, message_count, bytes_count);
 }
+
+/* The limits have changed: what it owed by the old ones is forgotten; session_retime must follow.
+ */
+void throttle_forgive(struct io *io, struct conn *conn);
 
 /* Its time has come: read again. */
 void throttle_lift(struct io *io, struct conn *conn);

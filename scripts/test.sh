@@ -247,7 +247,7 @@ stage_tsan() {
     # The whole server, on four threads: what its threads share, as tests of the protocol use it. The
     # libraries are not instrumented; what is ordered through them and the kernel is not ours.
     WIRE_TARGETS='' run_wire build-tsan --shapes 2+2 bootstrap handshake takeover subscribe publish \
-        order observe pubfrag disconnect protocol_errors instances model websocket auth script stats
+        order observe pubfrag disconnect protocol_errors instances model websocket auth script stats reload
 }
 
 stage_asan() {

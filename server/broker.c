@@ -59,14 +59,10 @@ static uint64_t read_number(const char *path, uint64_t otherwise)
     return value;
 }
 
-/* memory_limit 0: half of what this machine, or the container, has. */
-static uint64_t resolve_memory_limit(const struct config *config)
+/* limits.memory 0: half of what this machine, or the container, has. */
+static uint64_t share_of_machine(void)
 {
-    uint64_t bytes = config->limits.memory_bytes_max;
-
-    if (bytes > 0)
-        return bytes;
-    bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t v2 = read_number("/sys/fs/cgroup/memory.max", UINT64_MAX);
     uint64_t v1 = read_number("/sys/fs/cgroup/memory/memory.limit_in_bytes", UINT64_MAX);
 
@@ -288,14 +284,18 @@ static enum status make_rights(struct broker *broker, char error[BROKER_ERROR_BY
 }
 
 enum status broker_init(struct broker *broker, const struct config *config,
-                        char error[BROKER_ERROR_BYTES])
+                        const struct options *options, char error[BROKER_ERROR_BYTES])
 {
     memset(broker, 0, sizeof(*broker));
     broker->config = config;
     broker->start_time_ns = read_clock_ns();
     broker->main_thread = pthread_self();
     broker->name_key = draw_key();
-    mem_budget_init(&broker->budget, resolve_memory_limit(config));
+    live_init(&broker->live, options, config);
+    broker->machine_share_bytes = share_of_machine(); /* the sandbox will hide these files */
+    mem_budget_init(&broker->budget, config->limits.memory_bytes_max > 0
+                                         ? config->limits.memory_bytes_max
+                                         : broker->machine_share_bytes);
     if (!rights_open(&broker->rights, config)) {
         snprintf(error, BROKER_ERROR_BYTES, "%.500s", broker->rights.error);
         return STATUS_SYSTEM;
@@ -323,7 +323,7 @@ enum status broker_init(struct broker *broker, const struct config *config,
     if (status == STATUS_OK)
         status = open_listeners(broker, error);
     if (status == STATUS_OK)
-        status = harden_begin(config, error); /* before the first thread */
+        status = harden_begin(config, options->config_path, error); /* before the first thread */
     if (status == STATUS_OK)
         status = make_secure(broker, error);
     return status == STATUS_OK ? make_rights(broker, error) : status;

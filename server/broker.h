@@ -9,6 +9,7 @@
 #include "core/log_writer.h"
 #include "core/shard.h"
 #include "net/reactor.h"
+#include "server/live.h"
 #include "server/rights.h"
 #include "server/scripts.h"
 #include "server/secrets.h"
@@ -17,7 +18,9 @@
 #define BROKER_ERROR_BYTES 512
 
 struct broker {
-    const struct config *config;
+    const struct config *config;  /* of the start: listeners, instances, threads, files */
+    struct live live;             /* ... and what of it is in force now */
+    uint64_t machine_share_bytes; /* limits.memory when the configuration says 0 */
     struct mem_budget budget;
     struct mem control_mem;
     struct quotas quotas;
@@ -56,10 +59,11 @@ struct broker {
 /**
  * Build everything and open the listeners; nothing runs yet.
  *
+ * @options: the command line that @config was made of. Keeps both.
  * Returns: STATUS_OK, or STATUS_SYSTEM / STATUS_NO_MEMORY with a reason in @error.
  */
 MUST_CHECK enum status broker_init(struct broker *broker, const struct config *config,
-                                   char error[BROKER_ERROR_BYTES]);
+                                   const struct options *options, char error[BROKER_ERROR_BYTES]);
 
 /**
  * Make the web actor, when it is enabled; the data dir must be there.

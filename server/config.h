@@ -50,6 +50,24 @@ void config_resolve_threads(struct config *config, uint32_t core_count);
  */
 MUST_CHECK bool config_check_files(const struct config *config, struct config_error *error);
 
+#define CONFIG_NAMES_BYTES 1024u
+
+/* What a configuration that was read again differs in, as names of keys with commas between them.
+ */
+struct config_change {
+    char taken[CONFIG_NAMES_BYTES];   /* in force from now on */
+    char restart[CONFIG_NAMES_BYTES]; /* in force after the next start */
+};
+
+/**
+ * Take those values of @fresh into @now that may change while smqd runs (enum key_live).
+ *
+ * @boot: as it was at the start; @now: in force, @boot's with other numbers. It borrows nothing of
+ *        @fresh. Threads must be resolved in all of them.
+ */
+void config_take_live(struct config *now, const struct config *boot, const struct config *fresh,
+                      struct config_change *change);
+
 /* Add the instance that the web UI connects to (web.admin_path), when there is a web UI. After
  * config_load, which has judged the path; once. It is not printed: it is not the operator's. */
 void config_add_admin_instance(struct config *config);

@@ -150,6 +150,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.connection_count_max),
+        .live = KEY_LIVE_DOWN,
         RANGE(1, CONNECTIONS_MAX, 200000),
         .why = "Connections in all. The kernel's bound comes first on many machines: each I/O "
                "thread holds at most RLIMIT_NOFILE connections (ulimit -n, LimitNOFILE=); "
@@ -160,6 +161,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.handshake_count_max),
+        .live = KEY_LIVE_DOWN,
         RANGE(1, CONNECTIONS_MAX, 10000),
         .why = "Connections that have not been accepted by a Connack yet. Half-open ones are the "
                "cheap way to attack a broker, and a reconnect storm looks alike; beyond this, new "
@@ -171,6 +173,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(limits.handshake_timeout_ms),
+        .live = KEY_LIVE,
         RANGE(50, DAY_MS, 4000),
         .why = "Time from accept to Connect. 4 s is what SMQ clients expect.",
     },
@@ -179,6 +182,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.page_count_max),
+        .live = KEY_LIVE,
         RANGE(1, CONNECTIONS_MAX, 256),
         .why =
             "Connections that ask for web pages. They count here and not in limits.handshakes, "
@@ -190,6 +194,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.pages_per_address_max),
+        .live = KEY_LIVE,
         RANGE(1, UINT16_MAX, 32),
         .zero_means = "any number",
         .why = "Of those, connections of one address: 503 beyond. A browser opens up to six; where "
@@ -200,6 +205,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections",
         FIELD(limits.connections_per_address_max),
+        .live = KEY_LIVE,
         RANGE(1, CONNECTIONS_MAX, 1000),
         .zero_means = "any number",
         .why = "Connections of one address: an IPv4 address, or the /64 of an IPv6 one. Beyond, it "
@@ -211,6 +217,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "connections a second",
         FIELD(limits.connects_per_address_max),
+        .live = KEY_LIVE,
         RANGE(1, 1000000, 200),
         .zero_means = "any number",
         .why = "New connections of one address in a second; after a quiet one so many at once. "
@@ -222,6 +229,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "logins",
         FIELD(limits.failures_per_address_max),
+        .live = KEY_LIVE,
         RANGE(1, 1000, 10),
         .zero_means = "any number",
         .why = "Failed logins of one address within a minute, of SMQ clients and of the web UI "
@@ -233,6 +241,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(limits.ban_ms),
+        .live = KEY_LIVE,
         RANGE(1000, 30 * DAY_MS, 600000),
         .why = "How long such a ban lasts. A banned address is closed at its accept; those of its "
                "clients that are in stay. Bans end with the process.",
@@ -262,6 +271,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "topics",
         FIELD(limits.topics_per_client_max),
+        .live = KEY_LIVE,
         RANGE(1, LIMIT_HELD_PER_CLIENT, 1000),
         .why = "Topic names one client may hold. Devices hold a handful; a client that goes on "
                "creating names is broken or hostile.",
@@ -271,6 +281,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "topics",
         FIELD(limits.topics_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(1, NAMES_MAX, 1000000),
         .why = "Topic names in one instance, so that one application leaves room for the others.",
     },
@@ -279,6 +290,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "topics",
         FIELD(limits.topics_max),
+        .live = KEY_LIVE,
         RANGE(1, NAMES_MAX, 2000000),
         .why = "Topic names in all instances together.",
     },
@@ -287,6 +299,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "subscriptions",
         FIELD(limits.subscriptions_per_client_max),
+        .live = KEY_LIVE,
         RANGE(1, LIMIT_HELD_PER_CLIENT, 1000),
         .why = "Topics one client may be subscribed to.",
     },
@@ -295,6 +308,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "subscriptions",
         FIELD(limits.subscriptions_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(1, NAMES_MAX, 1000000),
         .why = "Subscriptions in one instance.",
     },
@@ -303,6 +317,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "subscriptions",
         FIELD(limits.subscriptions_max),
+        .live = KEY_LIVE,
         RANGE(1, NAMES_MAX, 2000000),
         .why = "Subscriptions in all instances together.",
     },
@@ -311,6 +326,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "observations",
         FIELD(limits.observations_per_client_max),
+        .live = KEY_LIVE,
         RANGE(0, LIMIT_HELD_PER_CLIENT, 1000),
         .why = "Topics and clients one client may observe. Each coming and going costs a message "
                "to every observer.",
@@ -320,6 +336,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "requests",
         FIELD(limits.pending_per_client_max),
+        .live = KEY_LIVE,
         RANGE(1, 65535, 8192),
         .why = "Subscribes, Creates and Observes of one client that have not been answered. They "
                "are on their way inside the broker, whose lanes bound their sum, so this only "
@@ -330,6 +347,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "requests",
         FIELD(limits.pending_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(1, 100000000, 65536),
         .why = "The same over all clients of one instance. It bites where a script decides, and "
                "thousands ask before it has answered: who is refused hears a denial, and may ask "
@@ -340,6 +358,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "messages a second",
         FIELD(limits.messages_per_client_max),
+        .live = KEY_LIVE,
         RANGE(1, 100000000, 0),
         .zero_means = "any number",
         .why = "Messages and requests of one client in a second; after a quiet one so many at "
@@ -351,6 +370,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes a second",
         FIELD(limits.bytes_per_client_max),
+        .live = KEY_LIVE,
         RANGE(1 * KIB, 1 * GIB, 0),
         .zero_means = "any number",
         .why = "The same in bytes of their frames.",
@@ -360,6 +380,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "messages a second",
         FIELD(limits.messages_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(1, 100000000, 0),
         .zero_means = "any number",
         .why = "Messages and requests of all clients of one instance together. Beyond, whoever "
@@ -370,6 +391,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes a second",
         FIELD(limits.bytes_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(1 * KIB, 1 * GIB, 0),
         .zero_means = "any number",
         .why = "The same in bytes.",
@@ -379,6 +401,7 @@ const struct config_key config_keys[] = {
         KEY_COUNT,
         "sub-topics",
         FIELD(limits.subtopics_per_instance_max),
+        .live = KEY_LIVE,
         RANGE(0, NAMES_MAX, 10000),
         .why = "Sub-topic names in one instance. They live until the broker stops, because it "
                "cannot know who still uses one; applications use dozens.",
@@ -388,6 +411,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes",
         FIELD(limits.frame_bytes_max),
+        .live = KEY_LIVE,
         RANGE(1 * KIB, SMQ_FRAME_BYTES_MAX, SMQ_FRAME_BYTES_MAX),
         .why = "Largest frame a client may send, header included. 65535 is the protocol's own "
                "limit; where devices are small, a smaller one bounds what a frame can hold up.",
@@ -397,6 +421,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(limits.frame_timeout_ms),
+        .live = KEY_LIVE,
         RANGE(1000, DAY_MS, 60000),
         .why = "Time for a frame, a fragmented message or a TLS record to be whole once it has "
                "begun; then the client is disconnected. Unfinished ones cost memory: 60 s are "
@@ -417,6 +442,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes",
         FIELD(limits.queue_bytes_max),
+        .live = KEY_LIVE,
         RANGE(64 * KIB, 1 * GIB, 256 * KIB),
         .why = "Output waiting for one connection before it counts as a slow consumer. At least "
                "one frame of the largest size; 256K rides out a second of a bad radio link at "
@@ -427,6 +453,7 @@ const struct config_key config_keys[] = {
         KEY_CHOICE,
         "",
         FIELD(limits.slow_consumer),
+        .live = KEY_LIVE,
         .fallback = SLOW_DROP_NEW,
         .choices = slow_consumer_words,
         .why = "What happens to a message for a slow consumer. drop_new: that message is dropped "
@@ -438,6 +465,7 @@ const struct config_key config_keys[] = {
         KEY_BYTES,
         "bytes",
         FIELD(limits.memory_bytes_max),
+        .live = KEY_LIVE,
         RANGE(12 * MIB, 1024 * GIB, 0),
         .zero_means = "half of the machine's memory",
         .why = "The whole process in RAM, 7M of it the program itself, measured every second. Near "
@@ -449,6 +477,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(keepalive_idle_ms),
+        .live = KEY_LIVE,
         RANGE(50, DAY_MS, 300000),
         .why = "Silence after which the broker pings a client. Clients ping by themselves after "
                "2 to 20 minutes; 5 keeps most routers' address tables warm.",
@@ -458,6 +487,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(keepalive_answer_ms),
+        .live = KEY_LIVE,
         RANGE(50, DAY_MS, 30000),
         .why = "Time for any byte to come after that ping before the connection is closed. Radio "
                "links of sleeping devices need tens of seconds.",
@@ -756,6 +786,7 @@ const struct config_key config_keys[] = {
         KEY_CHOICE,
         "",
         FIELD(log_level),
+        .live = KEY_LIVE,
         .fallback = LOG_LEVEL_INFO,
         .choices = log_level_words,
         .why = "The least important events that are still written. There is no line per message at "
@@ -766,6 +797,7 @@ const struct config_key config_keys[] = {
         KEY_CHOICE,
         "",
         FIELD(allow_anonymous),
+        .live = KEY_LIVE,
         .fallback = 0,
         .choices = switch_words,
         .why = "Addresses that other machines can reach may serve instances that ask nobody who he "
@@ -801,6 +833,7 @@ const struct config_key config_keys[] = {
         KEY_TIME,
         "ms",
         FIELD(drain_timeout_ms),
+        .live = KEY_LIVE,
         RANGE(0, 600000, 5000),
         .why = "From SIGTERM to exit, at most: queued output is sent, then connections are closed "
                "(clients reconnect). Who takes nothing for half of it is given up. systemd's own "

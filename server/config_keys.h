@@ -26,6 +26,13 @@ enum key_kind {
     KEY_TEXT,         /* a string that the configuration owns */
 };
 
+/* When a changed value in the file is taken: */
+enum key_live {
+    KEY_RESTART = 0, /* by the next start */
+    KEY_LIVE,        /* on SIGHUP */
+    KEY_LIVE_DOWN,   /* on SIGHUP, up to what it was at the start: something was made as large */
+};
+
 struct config_key {
     const char *name; /* "limits.connections": section, dot, key; or a key alone */
     enum key_kind kind;
@@ -33,6 +40,7 @@ struct config_key {
                          * it   is, when not a path */
     size_t offset;      /* in struct config */
     size_t width_bytes; /* of that field */
+    enum key_live live; /* KEY_TEXT: KEY_RESTART, for its text belongs to one configuration */
     int64_t value_min;  /* not for KEY_CHOICE and KEY_TEXT */
     int64_t value_max;  /* same */
     int64_t fallback;   /* the default; not for KEY_TEXT */
@@ -94,6 +102,13 @@ bool config_key_is_of_listener(const struct config_key *key);
 void config_keys_copy_listener(struct config *to, const struct config *from); /* @to: zeroed */
 void config_keys_deinit_listener(struct config *config);
 bool config_keys_equal_listener(const struct config *left, const struct config *right);
+
+/* Have both the same value? */
+bool config_key_equal(const struct config_key *key, const struct config *left,
+                      const struct config *right);
+
+/* @from's value to @to. Must not be a KEY_TEXT. */
+void config_key_copy(const struct config_key *key, struct config *to, const struct config *from);
 
 /* The field as a number; must not be a KEY_TEXT. */
 int64_t config_key_number(const struct config_key *key, const struct config *config);

@@ -5,6 +5,7 @@
  *   config_file.c   that text        → values in struct config (libconfuse)
  *   listen_url.c    one URL          → struct config_listener
  *   config_policies.c  the section tls and those of listeners → a policy for each address
+ *   config_live.c   a configuration that was read again → what may change of it
  *   config.c        all of it together, the command line on top, and the checks
  *
  * Thread: only main(), before the other threads start.
@@ -12,6 +13,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/config.h"
 #include "core/must.h"
@@ -113,6 +115,12 @@ MUST_CHECK bool config_check_auth(const struct config *config, const char *origi
 /* Is an address that others can reach open to anybody, without allow_anonymous? Then false. */
 MUST_CHECK bool config_check_open(const struct config *config, const char *origin,
                                   struct config_error *error);
+
+/* -- config_print.c: what is no scalar, as it stands in a file -- */
+
+void config_print_listen(FILE *out, const struct config *config);
+void config_print_listener_sections(FILE *out, const struct config *config);
+void config_print_instances(FILE *out, const struct config *config);
 
 /* -- config.c -- */
 

@@ -49,18 +49,24 @@ static void print_quoted(FILE *out, const char *text)
     fputc('"', out);
 }
 
+static const char *const live_words[] = {
+    [KEY_RESTART] = "",
+    [KEY_LIVE] = "; live",
+    [KEY_LIVE_DOWN] = "; live, up to its value at the start",
+};
+
 static void print_key(FILE *out, const struct config *config, const struct config_key *key,
                       const char *indent, const char *short_name)
 {
     char value[CONFIG_VALUE_BYTES];
     char range[CONFIG_VALUE_BYTES];
     char fallback[CONFIG_VALUE_BYTES];
-    char line[2 * CONFIG_VALUE_BYTES + 32];
+    char line[2 * CONFIG_VALUE_BYTES + 64];
 
     config_key_format(key, config, value);
     config_key_format_range(key, range);
     config_key_format_fallback(key, fallback);
-    snprintf(line, sizeof(line), "[%s; default %s]", range, fallback);
+    snprintf(line, sizeof(line), "[%s; default %s%s]", range, fallback, live_words[key->live]);
 
     print_comment(out, indent, key->why);
     print_comment(out, indent, line);
@@ -111,9 +117,14 @@ static void print_head(FILE *out)
     print_comment(out, "",
                   "Sizes take K, M and G (1024 at a time), times take us, ms, s, min and h; "
                   "without one, a number is in the key's own unit.");
+    fputs("#\n", out);
+    print_comment(out, "",
+                  "This file is read again on SIGHUP (systemctl reload smqd). What the keys marked "
+                  "live say is then in force, without dropping a connection; other changes need a "
+                  "restart, and the log names them. The command line still wins.");
 }
 
-static void print_listeners(FILE *out, const struct config *config)
+void config_print_listen(FILE *out, const struct config *config)
 {
     fputc('\n', out);
     print_comment(out, "",
@@ -129,7 +140,7 @@ static void print_listeners(FILE *out, const struct config *config)
     fputs("}\n", out);
 }
 
-static void print_listener_sections(FILE *out, const struct config *config)
+void config_print_listener_sections(FILE *out, const struct config *config)
 {
     const char *short_name = NULL;
 
@@ -195,7 +206,7 @@ static void print_auth(FILE *out, const struct config_instance *instance)
         fputs("    bind_uid = on\n", out);
 }
 
-static void print_instances(FILE *out, const struct config *config)
+void config_print_instances(FILE *out, const struct config *config)
 {
     fputc('\n', out);
     print_comment(out, "",
@@ -246,9 +257,9 @@ static void print_instances(FILE *out, const struct config *config)
 void config_print(const struct config *config, FILE *out)
 {
     print_head(out);
-    print_listeners(out, config);
-    print_listener_sections(out, config);
-    print_instances(out, config);
+    config_print_listen(out, config);
+    config_print_listener_sections(out, config);
+    config_print_instances(out, config);
     for (uint32_t i = 0; i < config_section_count; i++)
         print_section(out, config, &config_sections[i]);
 }

@@ -160,17 +160,23 @@ void config_keys_deinit_listener(struct config *config)
     }
 }
 
+bool config_key_equal(const struct config_key *key, const struct config *left,
+                      const struct config *right)
+{
+    return key->kind == KEY_TEXT ? strcmp(text_of(key, left), text_of(key, right)) == 0
+                                 : config_key_number(key, left) == config_key_number(key, right);
+}
+
+void config_key_copy(const struct config_key *key, struct config *to, const struct config *from)
+{
+    number_put(key, to, config_key_number(key, from));
+}
+
 bool config_keys_equal_listener(const struct config *left, const struct config *right)
 {
     for (uint32_t i = 0; i < config_key_count; i++) {
-        const struct config_key *key = &config_keys[i];
-
-        if (!config_key_is_of_listener(key))
-            continue;
-        bool equal = key->kind == KEY_TEXT
-                         ? strcmp(text_of(key, left), text_of(key, right)) == 0
-                         : config_key_number(key, left) == config_key_number(key, right);
-        if (!equal)
+        if (config_key_is_of_listener(&config_keys[i]) &&
+            !config_key_equal(&config_keys[i], left, right))
             return false;
     }
     return true;

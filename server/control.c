@@ -83,11 +83,11 @@ static void begin_drain(struct control *control, int signal_number)
     struct broker *broker = control->broker;
 
     log_event(LOG_LEVEL_INFO, "smqd.stopping", "signal=%s drain_ms=%u", strsignal(signal_number),
-              broker->config->drain_timeout_ms);
+              broker->live.now.drain_timeout_ms);
     (void)notify_send(NOTIFY_STOPPING);
     control->phase = PHASE_DRAIN_IO;
     control->stopped_missing = broker->io_count;
-    control->drain_end_ns = now_ns() + (int64_t)broker->config->drain_timeout_ms * 1000000;
+    control->drain_end_ns = now_ns() + (int64_t)broker->live.now.drain_timeout_ms * 1000000;
     tell_all(control, 0, broker->io_count);
 }
 
@@ -133,38 +133,79 @@ static void reload_scripts(struct control *control)
     watch_set(&control->script_watch, scripts->files, scripts->count, now_ns());
 }
 
-/* Everything that was read from files, whole; or nothing of it. */
-static void reload(struct control *control)
+/* Accounts, rules and credentials, whole; false: nothing of it, and web_news knows why. */
+static bool reload_files(struct control *control)
 {
     struct broker *broker = control->broker;
     bool has_tls = broker->secrets.set != NULL;
-
-    if (!has_tls && !auth_has_files(broker->config)) {
-        if (broker->scripts.count == 0)
-            log_event(LOG_LEVEL_INFO, "smqd.hangup",
-                      "no TLS, no accounts and no scripts, so nothing to reload");
-        return;
-    }
-    if (control->phase != PHASE_RUN)
-        return;
     struct auth_book *book = rights_load(&broker->rights);
     bool good = book && (!has_tls || secrets_reload(&broker->secrets));
 
     watch_files(control);
-    web_news_reloaded(&control->news, good);
+    web_news_reloaded(&control->news, good    ? NULL
+                                      : !book ? broker->rights.error
+                                              : broker->secrets.error);
     if (!good) {
         auth_book_unref(book);
-        return;
+        return false;
     }
     rights_adopt(&broker->rights, book);
-    for (uint32_t i = 0; i < broker->io_count; i++) {
-        if (has_tls)
-            secure_offer(&broker->io_secures[i], broker->secrets.set);
-        port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD});
-    }
+    for (uint32_t i = 0; i < broker->io_count && has_tls; i++)
+        secure_offer(&broker->io_secures[i], broker->secrets.set);
+    return true;
+}
+
+/* Each takes at its turn what is there for it: what was offered, and the configuration in
+ * @config_msg, unless that is NULL. Takes the reference. */
+static void tell_reload(struct control *control, struct msg *config_msg)
+{
+    struct broker *broker = control->broker;
+    uint32_t reader_count = broker->io_count + (broker->web && config_msg ? 1 : 0);
+
+    if (config_msg)
+        msg_ref_many(config_msg, reader_count);
+    for (uint32_t i = 0; i < reader_count; i++)
+        port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD, .msg = config_msg});
+    msg_unref(&broker->control_mem, config_msg);
     for (uint32_t i = 0; i < broker->shard_count; i++)
         port_push(control->port, mesh_shard_index(&broker->mesh, i),
                   (struct envelope){.kind = ENVELOPE_RELOAD});
+}
+
+/* Everything that is read from files, whole; or nothing of it. Only a file of the configuration
+ * that cannot be opened keeps nobody else from being read. @with_config: that one, too. */
+static void reload(struct control *control, bool with_config)
+{
+    struct broker *broker = control->broker;
+    bool has_files = broker->secrets.set || auth_has_files(broker->config);
+    struct msg *config_msg = NULL;
+
+    if (control->phase != PHASE_RUN)
+        return;
+    enum live_read read = with_config ? live_read(&broker->live) : LIVE_NO_FILE;
+
+    if (read == LIVE_NO_FILE && !has_files && broker->scripts.count == 0)
+        log_event(LOG_LEVEL_INFO, "smqd.hangup",
+                  "no file of a configuration, no TLS, no accounts and no scripts, so nothing to "
+                  "reload");
+    if (read == LIVE_READ)
+        config_msg = live_message(&broker->live, &broker->control_mem);
+    if (read == LIVE_BROKEN || (read == LIVE_READ && !config_msg)) {
+        web_news_reloaded(&control->news, broker->live.error.text);
+        return;
+    }
+    if (has_files && !reload_files(control)) {
+        if (config_msg)
+            live_drop(&broker->live);
+        msg_unref(&broker->control_mem, config_msg);
+        return;
+    }
+    if (config_msg) {
+        live_adopt(&broker->live, broker);
+        control->trim_again_ns = 0; /* what the program takes is measured by the new limit */
+    }
+    if (config_msg || has_files)
+        tell_reload(control, config_msg);
 }
 
 static void read_signals(struct control *control)
@@ -174,7 +215,7 @@ static void read_signals(struct control *control)
     while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
         if (info.ssi_signo == SIGHUP) {
             reload_scripts(control);
-            reload(control);
+            reload(control, true);
         } else if (control->phase == PHASE_RUN) {
             begin_drain(control, (int)info.ssi_signo);
         } else {
@@ -207,7 +248,7 @@ static void mind_files(struct control *control)
 {
     if (watch_is_due(&control->watch, now_ns())) {
         log_event(LOG_LEVEL_INFO, "tls.files_changed", "reading the credentials again");
-        reload(control);
+        reload(control, false);
     }
     if (watch_is_due(&control->script_watch, now_ns())) {
         log_event(LOG_LEVEL_INFO, "script.files_changed", "loading the scripts again");

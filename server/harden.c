@@ -166,7 +166,7 @@ static void allow_configured(struct sandbox *sandbox, const struct config *confi
         (void)!sandbox_allow(sandbox, config->web.root, false);
 }
 
-static bool enter_sandbox(const struct config *config, char *error)
+static bool enter_sandbox(const struct config *config, const char *config_path, char *error)
 {
     struct sandbox sandbox;
 
@@ -177,6 +177,7 @@ static bool enter_sandbox(const struct config *config, char *error)
     }
     if (!sandbox_allow(&sandbox, config->data_dir, true))
         return fail(error, "data dir", config->data_dir);
+    sandbox_allow_folder_of(&sandbox, config_path); /* SIGHUP reads it again */
     allow_configured(&sandbox, config);
     (void)!sandbox_allow(&sandbox, "/proc/self", false); /* without it: no RSS in the statistics */
     (void)!sandbox_allow(&sandbox, "/proc/sys/kernel/io_uring_disabled", false); /* to explain */
@@ -187,7 +188,8 @@ static bool enter_sandbox(const struct config *config, char *error)
     return true;
 }
 
-enum status harden_begin(const struct config *config, char error[HARDEN_ERROR_BYTES])
+enum status harden_begin(const struct config *config, const char *config_path,
+                         char error[HARDEN_ERROR_BYTES])
 {
     if (!drop_user(config, error))
         return STATUS_SYSTEM;
@@ -209,7 +211,7 @@ enum status harden_begin(const struct config *config, char error[HARDEN_ERROR_BY
         fail(error, "cannot make the data dir", config->data_dir);
         return STATUS_SYSTEM;
     }
-    return enter_sandbox(config, error) ? STATUS_OK : STATUS_SYSTEM;
+    return enter_sandbox(config, config_path, error) ? STATUS_OK : STATUS_SYSTEM;
 }
 
 /* -- system calls -- */

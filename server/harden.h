@@ -26,9 +26,11 @@ void harden_memory(const struct config *config);
  * Become config->run_as when started as root, and leave the files that the configuration does not
  * name. The data dir is made when it is missing, and is that user's then.
  *
+ * @config_path: where @config was read from, and will be again; NULL: not from a file.
  * Returns: STATUS_SYSTEM with the reason in @error.
  */
-MUST_CHECK enum status harden_begin(const struct config *config, char error[HARDEN_ERROR_BYTES]);
+MUST_CHECK enum status harden_begin(const struct config *config, const char *config_path,
+                                    char error[HARDEN_ERROR_BYTES]);
 
 /* Just before the threads start, when all that is opened once has been. */
 void harden_end(const struct config *config);

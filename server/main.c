@@ -89,7 +89,7 @@ static void log_started(const struct broker *broker)
               "version=%s pid=%d io=%u router=%u connections=%llu memory_limit=%lldM data_dir=%s",
               SMQD_VERSION, (int)getpid(), broker->io_count,
               broker->inline_shards ? 0 : broker->shard_count, (unsigned long long)room,
-              (long long)(broker->budget.limit_bytes >> 20), config->data_dir);
+              (long long)(mem_budget_limit(&broker->budget) >> 20), config->data_dir);
     if (room < config->limits.connection_count_max)
         log_event(LOG_LEVEL_INFO, "smqd.connection_room",
                   "limits.connections=%u, but %u I/O threads can hold %llu: each has a descriptor "
@@ -99,7 +99,7 @@ static void log_started(const struct broker *broker)
 }
 
 /* The broker, from first to last thread. Returns the exit code. */
-static int serve(const struct config *config)
+static int serve(const struct config *config, const struct options *options)
 {
     struct broker broker;
     struct admin admin;
@@ -111,7 +111,7 @@ static int serve(const struct config *config)
     harden_memory(config);
     log_writer_init(&log, STDERR_FILENO);
     log_set_level(config->log_level);
-    if (signal_fd < 0 || broker_init(&broker, config, error) != STATUS_OK ||
+    if (signal_fd < 0 || broker_init(&broker, config, options, error) != STATUS_OK ||
         admin_init(&admin, &broker, error) != STATUS_OK ||
         broker_make_web(&broker, first_password, error) != STATUS_OK ||
         broker_start(&broker, error) != STATUS_OK) {
@@ -207,7 +207,7 @@ int main(int argc, char **argv)
     if (code == OPTIONS_GO_ON) {
         config_resolve_threads(&config, config_core_count());
         config_add_admin_instance(&config);
-        code = serve(&config);
+        code = serve(&config, &options);
     }
     config_deinit(&config);
     return code;

@@ -37,6 +37,8 @@ static const char help_text[] =
     "When it is ready, smqd prints one line on stdout that begins with \"smqd ready\" and names\n"
     "each address with its real port; events go to stderr. SIGTERM or SIGINT sends what is\n"
     "queued, closes and exits within drain_ms (default: 5000); a second one exits at once.\n"
+    "SIGHUP reads FILE, accounts, access lists, certificates and scripts again and drops nobody:\n"
+    "keys that --print-config marks live are taken, others are named in the log.\n"
     "\n"
     "Exit codes: 0 clean, 64 wrong usage, 71 or 74 the system refused, 78 wrong configuration.\n";
 

@@ -152,7 +152,7 @@ static json_t *memory(const struct broker *broker)
     }
     for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
         refused_count += counter_read(&broker->mems[i]->refused_count);
-    put(object, "limit_bytes", (uint64_t)broker->budget.limit_bytes);
+    put(object, "limit_bytes", (uint64_t)mem_budget_limit(&broker->budget));
     put(object, "used_bytes", (uint64_t)(used_bytes > 0 ? used_bytes : 0));
     put(object, "room_bytes", (uint64_t)mem_budget_room(&broker->budget));
     put(object, "refused_total", refused_count);
@@ -170,7 +170,7 @@ static json_t *quota_row(const struct quota *quota)
     json_t *row = json_object();
 
     put(row, "used", quota_used(quota));
-    put(row, "max", quota->count_max);
+    put(row, "max", quota_max(quota));
     return row;
 }
 
@@ -220,6 +220,21 @@ static json_t *auth(const struct broker *broker)
     put(object, "reload_failures_total", rights->reload_failures_count);
     json_object_set_new(object, "reload_error", json_string(rights->is_stale ? rights->error : ""));
     put(object, "passwords_waiting", rights->workers ? auth_workers_waiting(rights->workers) : 0);
+    return object;
+}
+
+/* The file that --config names: how often it was read again, and what of it is not in force. */
+static json_t *configuration(const struct broker *broker)
+{
+    const struct live *live = &broker->live;
+    json_t *object = json_object();
+
+    put(object, "reloads_total", live->reloads_count);
+    put(object, "reload_failures_total", live->failures_count);
+    json_object_set_new(object, "reload_error",
+                        json_string(live->is_stale ? live->error.text : ""));
+    json_object_set_new(object, "changed", json_string(live->change.taken));
+    json_object_set_new(object, "needs_restart", json_string(live->change.restart));
     return object;
 }
 
@@ -363,6 +378,8 @@ char *stats_json(const struct broker *broker)
         json_object_set_new(root, "tls", tls(broker));
     if (auth_has_files(broker->config))
         json_object_set_new(root, "auth", auth(broker));
+    if (broker->live.options->config_path)
+        json_object_set_new(root, "config", configuration(broker));
     json_object_set_new(root, "limits", limits(broker));
     json_object_set_new(root, "guard", guard(broker));
     json_object_set_new(root, "memory", memory(broker));

@@ -87,8 +87,9 @@ static void put_facts(const struct web_news *news, struct body *out)
     if (news->reload_ms == 0)
         return;
     body_printf(out, ",\"reload\":{\"ok\":%s,\"at\":%lld,\"text\":",
-                news->reload_good ? "true" : "false", (long long)news->reload_ms);
-    body_put_json_text(out, news->reload_good ? "the credentials were read again" : secrets->error);
+                news->reload_error ? "false" : "true", (long long)news->reload_ms);
+    body_put_json_text(out,
+                       news->reload_error ? news->reload_error : "the credentials were read again");
     body_put_text(out, "}");
 }
 
@@ -106,13 +107,13 @@ static void tell_facts(struct web_news *news)
                   (struct envelope){.kind = ENVELOPE_TLS_FACTS, .msg = msg});
 }
 
-void web_news_reloaded(struct web_news *news, bool good)
+void web_news_reloaded(struct web_news *news, const char *error)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
     news->reload_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    news->reload_good = good;
+    news->reload_error = error;
     news->facts_again_ns = 0;
 }
 

@@ -17,7 +17,8 @@ struct web_news {
     uint32_t missed_count; /* lines not told, not yet said so */
     int64_t facts_again_ns;
     int64_t reload_ms; /* Unix time of the last one; 0: there was none */
-    bool reload_good;
+    const char
+        *reload_error; /* why that failed; NULL: it did not. In broker: of config, rights, TLS */
 };
 
 /* @log is control's: from now on its lines are told, too. */
@@ -26,8 +27,8 @@ void web_news_init(struct web_news *news, struct broker *broker, struct log_writ
 /* A REPORT of the web actor: begin, or end. */
 void web_news_report(struct web_news *news, const struct envelope *envelope);
 
-/* Credentials were read again. */
-void web_news_reloaded(struct web_news *news, bool good);
+/* Credentials were read again; @error, which stays where it is: or why not. NULL: they were. */
+void web_news_reloaded(struct web_news *news, const char *error);
 
 /* Now and then: what is due by the clock. */
 void web_news_tick(struct web_news *news, int64_t now_ns);

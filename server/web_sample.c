@@ -100,7 +100,7 @@ static void sample_memory(const struct broker *broker, struct stats_sample *samp
         sample->memory_bytes[kind] = sum > 0 ? sum : 0;
         sample->memory_used_bytes += sample->memory_bytes[kind];
     }
-    sample->memory_limit_bytes = broker->budget.limit_bytes;
+    sample->memory_limit_bytes = mem_budget_limit(&broker->budget);
     stats_resident_bytes(&rss_bytes, &program_bytes);
     sample->rss_bytes = (int64_t)rss_bytes;
 }

@@ -20,15 +20,15 @@ static void sample(void *context, struct stats_sample *sample)
     web_sample(context, sample);
 }
 
-static void put_config(void *context, struct body *out)
+static void put_config(void *context, const struct config *config, struct body *out)
 {
-    const struct broker *broker = context;
+    (void)context;
     char *text = NULL;
     size_t bytes_count = 0;
     FILE *stream = open_memstream(&text, &bytes_count);
 
     must(stream);
-    config_print(broker->config, stream); /* files with secrets are named in it, not shown */
+    config_print(config, stream); /* files with secrets are named in it, not shown */
     must(fclose(stream) == 0);
     body_put(out, span_of(text, bytes_count));
     free(text);
@@ -158,7 +158,7 @@ static void put_memory(const struct broker *broker, struct body *out)
     }
     for (uint32_t i = 0; i < broker->mesh.actor_count; i++)
         refused_count += counter_read(&broker->mems[i]->refused_count);
-    put_one(out, "memory_limit_bytes", "limits.memory", (double)broker->budget.limit_bytes);
+    put_one(out, "memory_limit_bytes", "limits.memory", (double)mem_budget_limit(&broker->budget));
     put_one(out, "memory_used_bytes", "memory allocated in all",
             (double)atomic_load_explicit(&broker->budget.used_bytes, memory_order_relaxed));
     put_one(out, "memory_room_bytes",
@@ -186,7 +186,7 @@ static void put_limits(const struct broker *broker, struct body *out)
         metrics_value(out, "", used.name, "limit", rows[i].name, quota_used(rows[i].quota));
     metrics_begin(out, "", &max);
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        metrics_value(out, "", max.name, "limit", rows[i].name, rows[i].quota->count_max);
+        metrics_value(out, "", max.name, "limit", rows[i].name, quota_max(rows[i].quota));
 }
 
 /* What waits for each actor, and how often it had no room. */

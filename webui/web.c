@@ -246,6 +246,12 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_ADDRESS:
         web_bans_envelope(web, envelope);
         return;
+    case ENVELOPE_RELOAD:
+        must(envelope->msg && envelope->msg->bytes_count == sizeof(struct config));
+        msg_unref(web->mem, web->config_msg);
+        web->config_msg = msg_ref(envelope->msg);
+        web->config = (const struct config *)(const void *)web->config_msg->bytes;
+        return;
     case ENVELOPE_STOP:
         web->stopped = true;
         publisher_stop(&web->publisher);
@@ -293,7 +299,6 @@ static void dispatch(struct web *web, const struct envelope *envelope)
     case ENVELOPE_ROOM:
     case ENVELOPE_DROPPED:
     case ENVELOPE_STOPPED:
-    case ENVELOPE_RELOAD:
     case ENVELOPE_WHERE:
     case ENVELOPE_EXPEL:
     case ENVELOPE_LIST:
@@ -567,6 +572,7 @@ void web_destroy(struct web *web)
     if (web->root_fd >= 0)
         close(web->root_fd);
     msg_unref(web->mem, web->no_memory);
+    msg_unref(web->mem, web->config_msg);
     publisher_deinit(&web->publisher);
     mem_free(web->mem, MEM_WEB, web->figures, sizeof(*web->figures));
     explicit_bzero(web->token, sizeof(web->token));

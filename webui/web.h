@@ -55,7 +55,8 @@ struct web_source {
     void *context;
     void (*sample)(void *context, struct stats_sample *sample); /* which is zeroed */
     void (*put_metrics)(void *context, struct body *out);       /* Prometheus text format 0.0.4 */
-    void (*put_config)(void *context, struct body *out); /* as --print-config, as plain text */
+    /* The configuration in force, as --print-config, as plain text. */
+    void (*put_config)(void *context, const struct config *config, struct body *out);
 };
 
 struct web;

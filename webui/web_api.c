@@ -96,7 +96,7 @@ static void get_config(struct web *web, const struct asker *asker, struct span a
     struct body body = body_of(web->mem);
 
     (void)argument;
-    web->source->put_config(web->source->context, &text);
+    web->source->put_config(web->source->context, web->config, &text);
     if (text.failed) {
         web_answer(web, asker, 503, NULL);
         return;

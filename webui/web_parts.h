@@ -41,7 +41,8 @@ struct web_ban {
 };
 
 struct web {
-    const struct config *config;
+    const struct config *config; /* in force: the one of the start, or in @config_msg */
+    struct msg *config_msg;      /* a reference; NULL: it has not been read again */
     struct port *port;
     struct mem *mem;
     struct log_lane *log;

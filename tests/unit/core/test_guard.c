@@ -82,6 +82,29 @@ Test(guard, bounds_the_connections_of_an_address)
     cr_assert_eq(admit("192.0.2.7"), GUARD_TOO_MANY);
 }
 
+Test(guard, takes_other_limits_while_it_counts)
+{
+    struct config other = config;
+
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(admit("10.0.0.1"), GUARD_OK);
+    other.limits.connections_per_address_max = 4;
+    other.limits.failures_per_address_max = 1;
+    other.limits.ban_ms = 7000;
+    guard_update(&guard, &other);
+    cr_assert_eq(admit("10.0.0.1"), GUARD_OK);
+    cr_assert_eq(admit("10.0.0.1"), GUARD_TOO_MANY);
+    other.limits.connections_per_address_max = 1;
+    guard_update(&guard, &other);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(admit("10.0.0.1"), GUARD_TOO_MANY);
+        guard_leave(&guard, ip_of("10.0.0.1"));
+    }
+    cr_assert_eq(admit("10.0.0.1"), GUARD_OK);
+    cr_assert_eq(guard_login_failed(&guard, ip_of("10.0.0.2"), now), 7);
+    guard_leave(&guard, ip_of("10.0.0.1"));
+}
+
 Test(guard, counts_an_ipv6_network_as_one)
 {
     cr_assert_eq(admit("2001:db8:1:2::1"), GUARD_OK);

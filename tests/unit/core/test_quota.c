@@ -69,6 +69,32 @@ Test(quota, comes_from_the_configuration)
     cr_assert_null(quotas.instances);
 }
 
+Test(quota, changes_while_it_is_used)
+{
+    struct config_instance instances[1] = {{0}};
+    struct config config = {.instances = instances,
+                            .instance_count = 1,
+                            .limits = {.topics_max = 2, .topics_per_instance_max = 9}};
+    struct quotas quotas;
+
+    quotas_init(&quotas, &config);
+    cr_assert(quota_take(&quotas.topics));
+    cr_assert(quota_take(&quotas.topics));
+    (void)shared_meter_take(&quotas.instances[0].message_meter, 1000, 1, 50);
+    config.limits.topics_max = 1;
+    config.limits.topics_per_instance_max = 8;
+    quotas_update(&quotas, &config);
+    cr_assert_eq(quota_used(&quotas.topics), 2, "who is in stays");
+    quota_give(&quotas.topics);
+    cr_assert_not(quota_take(&quotas.topics));
+    quota_give(&quotas.topics);
+    cr_assert(quota_take(&quotas.topics));
+    cr_assert_eq(quota_max(&quotas.instances[0].topics), 8);
+    cr_assert_eq(shared_meter_take(&quotas.instances[0].message_meter, 1, 1, 50), 0,
+                 "old debts are forgotten");
+    quotas_deinit(&quotas);
+}
+
 #define THREADS 4
 #define ROUNDS  20000
 #define MAX     2

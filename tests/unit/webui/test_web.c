@@ -65,10 +65,16 @@ static void no_figures(void *context, struct stats_sample *sample)
     sample->clock_ns = 1;
 }
 
+static void put_config(void *context, const struct config *in_force, struct body *out)
+{
+    (void)in_force;
+    put_text(context, out);
+}
+
 static struct web_source source = {.context = (char *)(uintptr_t) "{\"figures\":1}",
                                    .sample = no_figures,
                                    .put_metrics = put_text,
-                                   .put_config = put_text};
+                                   .put_config = put_config};
 
 static void start(void)
 {
