@@ -61,6 +61,8 @@ static void tcp_close(struct link *link)
 
 static const char *tls_advice(const struct smq_tls *tls, const struct options *options)
 {
+    if (tls->is_outdated)
+        return "renew it at the broker (`smq ca server`), or is this machine's clock wrong?";
     if (tls->is_distrust && options->ca_path == NULL)
         return "give the CA to trust with --ca FILE (smqd's own: DATA_DIR/ca/ca.crt)";
     if (tls->is_distrust)

@@ -121,8 +121,10 @@ enum exit_code session_complain(struct session *session, enum smq_status status)
                         link_error(&session->link));
     case SMQ_MALFORMED:
         return complain(EXIT_PROTOCOL,
-                        "what %s:%s sends is not SMQ: is this the broker's port, without TLS?",
-                        session->url.host, session->url.port);
+                        "what %s:%s sends for %s is not SMQ\n"
+                        "     is that the broker's path (/smq.lsp unless configured), on its port "
+                        "without TLS?",
+                        session->url.host, session->url.port, session->url.path);
     case SMQ_REFUSED:
         return event->packet == SMQ_CONNACK ? complain_refused(session) : complain_http(session);
     }

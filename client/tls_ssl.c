@@ -199,6 +199,8 @@ static bool shake_hands(struct smq_tls *tls, uint32_t timeout_ms)
         /* BoringSSL says "invalid call" while there is no verdict yet. */
         tls->is_distrust = verdict != X509_V_OK && verdict != X509_V_ERR_INVALID_CALL;
         if (tls->is_distrust) {
+            tls->is_outdated =
+                verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID;
             ERR_clear_error();
             char text[SMQ_TLS_ERROR_BYTES];
             snprintf(text, sizeof text, "the server's certificate is not trusted: %s",

@@ -37,7 +37,8 @@ struct smq_tls {
     struct ssl_ctx_st *context; /* the library's; NULL when closed */
     struct ssl_st *ssl;
     bool is_tls_error; /* else the error is tcp's */
-    bool is_distrust;  /* the server's certificate was not accepted */
+    bool is_distrust;  /* the server's certificate was not accepted: */
+    bool is_outdated;  /* it is not valid now, by this machine's clock */
     char error[SMQ_TLS_ERROR_BYTES];
 };
 

@@ -148,9 +148,14 @@ static bool files_are_good(const struct config *config, const char *origin)
 {
     struct config_error error;
     char reason[AUTH_ERROR_BYTES];
+    char tls_error[TLS_ERROR_BYTES];
 
     if (!config_check_files(config, &error)) {
         fprintf(stderr, "%s: %s\n", origin ? origin : "command line", error.text);
+        return false;
+    }
+    if (!secrets_check(config, tls_error)) {
+        fprintf(stderr, "TLS: %s\n", tls_error);
         return false;
     }
     struct auth_book *book = auth_book_load(config, reason);

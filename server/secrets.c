@@ -203,6 +203,25 @@ static struct secure_set *build(struct secrets *secrets)
     return set;
 }
 
+bool secrets_check(const struct config *config, char *error)
+{
+    struct secrets secrets = {.config = config};
+    bool good = true;
+
+    for (uint32_t i = 0; secrets_wanted(config) && i < config->tls_policy_count && good; i++) {
+        if (!has_credentials(&config->tls_policies[i]))
+            continue;
+        struct tls_context *context = build_one(&secrets, i);
+
+        good = context != NULL;
+        tls_context_unref(context);
+    }
+    forget_files(&secrets);
+    if (!good)
+        snprintf(error, TLS_ERROR_BYTES, "%s", secrets.error);
+    return good;
+}
+
 void secrets_close(struct secrets *secrets)
 {
     must(!secrets->signer);
@@ -295,7 +314,14 @@ static void warn_of(const char *what, int64_t expiry_s, int64_t now_s)
 {
     int64_t days = tls_days_left(expiry_s, now_s);
 
-    if (expiry_s != 0 && expiry_s != INT64_MAX && days <= TLS_EXPIRY_WARNING_DAYS)
+    if (expiry_s == 0 || expiry_s == INT64_MAX)
+        return;
+    if (days < 0)
+        log_event(LOG_LEVEL_ERROR, "tls.expired",
+                  "file=%s days_ago=%lld clients will refuse it, or be refused: renew it, unless "
+                  "this machine's clock is wrong",
+                  what, (long long)-days);
+    else if (days <= TLS_EXPIRY_WARNING_DAYS)
         log_event(LOG_LEVEL_WARNING, "tls.expires", "file=%s days_left=%lld", what,
                   (long long)days);
 }

@@ -49,6 +49,10 @@ uint32_t secrets_signer_count(const struct config *config);
 MUST_CHECK bool secrets_open(struct secrets *secrets, const struct config *config,
                              struct mesh *mesh, struct mem *mem);
 
+/* For --check-config: would the configured credentials be taken? Makes nothing; our own CA, where
+ * none are configured, is not looked at. false: @error (TLS_ERROR_BYTES) names file and reason. */
+MUST_CHECK bool secrets_check(const struct config *config, char *error);
+
 /* End the signers: every connection is gone. Before the mesh is taken apart. */
 void secrets_stop(struct secrets *secrets);
 void secrets_close(struct secrets *secrets);

@@ -649,6 +649,20 @@ class TlsTest(CliTest):
         self.assertIn("not trusted", err)
         self.run_smq("pub", "news", "-m", "x", "--insecure")
 
+    def test_who_meets_an_old_certificate_is_told_to_look_at_the_clock_too(self):
+        folder = self.broker.directory
+        for command in (
+            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout old.key -out old.csr -subj /CN=localhost",
+            "x509 -req -in old.csr -signkey old.key -days -1 -out old.crt",
+        ):
+            subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True, timeout=HANG_S)
+        old = TlsBroker("--set", f"tls.ecc_certificate={folder}/old.crt", "--set", f"tls.ecc_key={folder}/old.key")
+        self.addCleanup(old.start().stop)
+        _, err = self.run_smq("pub", "news", "-m", "x", "--ca", f"{folder}/old.crt", code=DENIED,
+                              url=f"tls://localhost:{old.port}{smqwire.PATH}")
+        self.assertIn("certificate has expired", err)
+        self.assertIn("clock", err)
+
     def test_a_plain_client_is_told_what_the_port_speaks(self):
         url = self.url.replace("tls://", "tcp://")
         _, err = self.run_smq("pub", "news", "-m", "x", url=url, code=PROTOCOL)
@@ -711,6 +725,10 @@ class BrokerTest(smqwire.WireTest, CliTest):
         self.run_smq("pub", "news", "-m", "Zürich")
         out, _ = self.finish(sub)
         self.assertRegex(out.decode(), r"\A\[news from \d+\] hello\n\[news from \d+\] Zürich\n\Z")
+
+    def test_who_forgets_the_path_is_told_so(self):
+        _, err = self.run_smq("sub", "x", url=f"tcp://127.0.0.1:{self.server.port}/", code=PROTOCOL)
+        self.assertIn("/smq.lsp", err)
 
     def test_binary_comes_as_hex_or_raw_or_json(self):
         data = bytes(range(256))

@@ -277,6 +277,15 @@ class ConfigFileTest(unittest.TestCase):
         for words in ("good", "tcp://127.0.0.1:0", "/x", "connections"):
             self.assertIn(words, said)
 
+    def test_check_config_reads_the_certificates(self):
+        """Not only whether they are there: who restarts smqd with a bad one has no broker."""
+        self.assert_good("", "--listen", "tls://127.0.0.1:0")  # its own CA, which is not made now
+        listen = ("--listen", "tls://127.0.0.1:0", "--check-config", "--set")
+        self.path.write_text("no certificate")
+        done = run(*listen, f"tls.ecc_certificate={self.path}")
+        self.assertEqual(done.returncode, EX_CONFIG, done)
+        self.assertIn(f"{self.path}: no certificate in this file", done.stderr)
+
 
 class ListenersTest(WireTest):
     args = (
