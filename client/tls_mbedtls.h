@@ -2,10 +2,15 @@
  * client/tls_mbedtls.h — a TLS transport for the client library, over Mbed TLS, for
  * microcontrollers.
  *
- *      struct smq_mbedtls tls;                           // static: about 1.3 kB, plus Mbed TLS's
- * heap struct smq_mbedtls_options options = { .ca = smq_root_ca, .ca_bytes = sizeof smq_root_ca, //
- * `smq ca header` .random = board_random, .timeout_ms = 10000}; if (!smq_mbedtls_open(&tls,
- * &board_tcp, "broker.example.net", &options)) retry_later(tls.error, tls.verify_flags);
+ *      static struct smq_mbedtls tls;     about 1.3 kB, plus Mbed TLS's heap
+ *      struct smq_mbedtls_options options = {
+ *          .ca = smq_root_ca,             the array that `smq ca header` prints
+ *          .ca_bytes = sizeof smq_root_ca,
+ *          .random = board_random,
+ *          .timeout_ms = 10000,
+ *      };
+ *      if (!smq_mbedtls_open(&tls, &board_tcp, "broker.example.net", &options))
+ *          retry_later(tls.error, tls.verify_flags);
  *      smq_init(&smq, &tls.transport, buffer, sizeof buffer);
  *      ...
  *      smq_mbedtls_close(&tls);
