@@ -86,6 +86,23 @@ describe('the telemetry example', {skip: skip || skipServer, ...HANG}, () => {
             assert.equal(line, colorScheme === 'dark' ? 'rgb(106, 176, 255)' : 'rgb(10, 95, 196)');
         });
 
+    it('has a page to begin with beside it: what one says all see', async () => {
+        const chats = [];
+
+        for (let i = 0; i < 2; i++) {
+            const page = await openPage(browser);
+
+            pages.push(page);
+            chats.push(page);
+            await page.goto(`${server.http}chat.html`);
+            await untilText(page, '#status', /^Connected$/);
+        }
+        await chats[0].fill('#text', '<b>hello</b>');
+        await chats[0].keyboard.press('Enter');
+        for (const page of chats)
+            await untilText(page, '#lines', /^\d+: <b>hello<\/b>$/);
+    });
+
     it('has its script in the web UI, with the calls that were made', async () => {
         const page = await openPage(browser);
 

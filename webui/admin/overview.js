@@ -39,7 +39,7 @@ const CHARTS = [
 /* Title, and from the statistics: the figure, a line below it, and perhaps a share of one. */
 const TILES = [
     ['Connections', (s) => [format.count(s.connections.open),
-        `${format.count(s.connections.live)} are clients`]],
+        format.plural(s.connections.live, 'is a client', 'are clients')]],
     ['Messages in', (s) => [perSecond(s.rates.messages_in), bytesPerSecond(s.rates.bytes_in)]],
     ['Messages out', (s) => [perSecond(s.rates.messages_out), bytesPerSecond(s.rates.bytes_out)]],
     ['Delivery', (s) => [format.micros(s.latency_us.p50),
