@@ -12,8 +12,10 @@ import contextlib
 import pathlib
 import signal
 import tempfile
+import time
 import unittest
 
+import smqwire
 from smqwire import PING, Closed, WireTest, http_head, plain_only, publish, raw_only
 from test_faults import FAULTY, LARGE, MOST, FaultyServer, Talk, kinds_to_play
 
@@ -40,11 +42,19 @@ class Scene:
         self.unread = [publish(topic, sender.etid, LARGE) for _ in range(UNREAD_COUNT)]
         sender.create("drain/unread")
         sender.send(*self.unread)
-        sender.expect_nothing()  # so they are queued for the reader
+        self.wait_until_queued(UNREAD_COUNT)
         silent, half, hello = talk.dial(), talk.dial(), talk.dial()
         half.send(http_head()[:10])
         hello.send(b"\x16\x03\x01")  # to be more, for all the broker knows
         self.others += [silent, half, hello]
+
+    def wait_until_queued(self, count):
+        """Until so many are queued for their receivers: they go over several threads there."""
+        deadline = time.monotonic() + smqwire.HANG_S
+        while self.server.counter("io.messages_out_total") < count:
+            if time.monotonic() > deadline:
+                raise AssertionError("the messages are not queued")
+            time.sleep(0.01)
 
     def close(self):
         self.talk.close()
