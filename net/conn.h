@@ -217,7 +217,6 @@ struct conn *conn_find(struct io *io, struct conn_handle handle);
 /* Whatever connection is in a slot, in any state but FREE; NULL: none. */
 struct conn *conn_in_slot(const struct io *io, uint32_t slot_index);
 
-/* Its meters; only where io->is_metered. */
 /* Its meters: those that are there; or made now for it and its neighbours, NULL without memory. */
 struct throttle *conn_throttle(const struct io *io, const struct conn *conn);
 MUST_CHECK struct throttle *conn_begin_throttle(struct io *io, const struct conn *conn);

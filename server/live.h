@@ -1,11 +1,13 @@
 /*
  * server/live.h — the configuration while smqd runs: read again on SIGHUP.
  *
- *   file, command line ──live_read──> the next configuration: the one of the start, with what live
- *                                     keys say now; or why not, and all stays as it is
- *                        live_adopt──> limits that all actors share: quotas, guard, memory, log
- * level └─> a message, which each actor that reads limits of its own (I/O actors, web) takes with
- * RELOAD, at its turn
+ *      file, command line
+ *              │ live_read    the configuration of the start with what live keys say now;
+ *              v              or why not, and all stays as it is
+ *      the next configuration
+ *              ├ live_adopt   limits that all actors share: quotas, guard, memory, the log's level
+ *              └ a message    limits of an actor's own: I/O actors and web take it with RELOAD,
+ *                             each at its turn
  *
  * A key that is not live keeps its value, and is named: "needs a restart". So what the next one
  * points to, its listeners, instances and texts, is the start's, which lives as long as the
