@@ -28,7 +28,7 @@ from smqwire import (
     raw_only,
 )
 from test_tls import SMQ
-from traced import Traced
+from traced import Traced, traced_only
 
 KILLS_MAX = 100  # more files than anything here writes
 BYTES_MAX, BYTES_STEP = 16384, 128  # larger than any of these files; smaller than any of them
@@ -164,6 +164,7 @@ def is_whole(path):
 
 @plain_only("they say nothing over a line")
 @raw_only("what is on the disk does not depend on it")
+@traced_only
 class KilledAtEachCallTest(FolderTest):
     """A command that is killed before its k-th change of the file system, for every k: all files are
     whole, no secret was ever anybody else's to read, and the same command once more does the work."""
