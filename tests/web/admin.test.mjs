@@ -102,6 +102,11 @@ describe('parseConfig', () => {
         assert.deepEqual(entries.filter((entry) => !entry.isDefault), []);
     });
 
+    it('knows a default also where the key may change live', () => {
+        assert.match(find('limits', 'handshakes').range, /; default 10000; live, up to/);
+        assert.equal(find('limits', 'handshakes').isDefault, true);
+    });
+
     it('sees what was changed', () => {
         const [changed] = parseConfig('log {\n # Which.\n # [one of a, b; default a]\n level = b\n}');
 

@@ -7,7 +7,8 @@ import {h, searchBox} from './dom.js';
 import {textOf} from './payload.js';
 
 /**
- * The text as entries. Comments belong to the key below them; "[range; default X]" is taken out.
+ * The text as entries. Comments belong to the key below them; "[range; default X]" and
+ * "[range; default X; live]" are taken out.
  * Pure.
  *
  * @param {string} text
@@ -43,7 +44,7 @@ export function parseConfig(text) {
 function explain(comments, value) {
     const whole = comments.join(' ');
     const [, range = ''] = /\[([^[\]]*; default [^[\]]*)\]\s*$/.exec(whole) ?? [];
-    const [, standard] = /; default (.*)$/.exec(range) ?? [];
+    const [, standard] = /; default (.*?)(?:; live.*)?$/.exec(range) ?? [];
 
     return {range, why: whole.replace(/\[[^[\]]*; default [^[\]]*\]\s*$/, '').trim(),
         isDefault: standard === undefined || standard === value.replace(/^"(.*)"$/, '$1')};
