@@ -160,12 +160,15 @@ static bool reload_files(struct control *control)
 static void tell_reload(struct control *control, struct msg *config_msg)
 {
     struct broker *broker = control->broker;
-    uint32_t reader_count = broker->io_count + (broker->web && config_msg ? 1 : 0);
+    bool tells_web = broker->web && config_msg;
+    struct envelope reload = {.kind = ENVELOPE_RELOAD, .msg = config_msg};
 
     if (config_msg)
-        msg_ref_many(config_msg, reader_count);
-    for (uint32_t i = 0; i < reader_count; i++)
-        port_push(control->port, i, (struct envelope){.kind = ENVELOPE_RELOAD, .msg = config_msg});
+        msg_ref_many(config_msg, broker->io_count + tells_web);
+    for (uint32_t i = 0; i < broker->io_count; i++)
+        port_push(control->port, i, reload);
+    if (tells_web)
+        port_push(control->port, mesh_local_index(&broker->mesh, 0), reload);
     msg_unref(&broker->control_mem, config_msg);
     for (uint32_t i = 0; i < broker->shard_count; i++)
         port_push(control->port, mesh_shard_index(&broker->mesh, i),
